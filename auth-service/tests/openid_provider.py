@@ -130,6 +130,22 @@ class OpenIdProvider:
         changed = self.change_header(header)
         return changed(claims) if callable(changed) else sign(header, claims, self.key)
 
+    def logout_token(self, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
+        """A logout token about the person. `changes` replace claims; None removes one."""
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "aud": CLIENT_ID,
+            "iat": now,
+            "exp": now + 120,
+            "jti": secrets.token_urlsafe(8),
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+            "sub": self.claims["sub"],
+            **changes,
+        }
+        sent = {name: value for name, value in claims.items() if value is not None}
+        return sign({"alg": "RS256", "kid": "first", "typ": "logout+jwt", **(header or {})}, sent, self.key)
+
     def jwks(self, _: Request) -> Response:
         return JSONResponse({"keys": [self.key.as_dict(private=False)]})
 

@@ -86,6 +86,13 @@ class CompanyUser(Person):
             answer = self.allow(answer)
         return sent_to_client(answer)
 
+    def tokens_of_session(self, request: Request) -> dict[str, str]:
+        """The token response for a request that the session of the browser answers; the user allows it if asked."""
+        answer = self.open(request.path)
+        if Page(answer.text).action == "/oauth2/consent":
+            answer = self.allow(answer)
+        return redeem(self.http, request, sent_to_client(answer)["code"]).json()
+
     def tokens(self, request: Request) -> httpx2.Response:
         return redeem(self.http, request, self.grant_with_provider(request)["code"])
 

@@ -22,6 +22,7 @@ from auth_service.declaration import Openness
 from auth_service.discovery.root import make_root_router
 from auth_service.discovery.server_metadata import make_discovery_router, server_metadata
 from auth_service.errors import OAuthError
+from auth_service.federation.backchannel_logout import BackchannelLogout
 from auth_service.federation.declared_issuers import check_declared_issuers
 from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCodeGrantHandler
 from auth_service.grants.client_credentials import ClientCredentialsGrantHandler
@@ -138,6 +139,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
             record=parts.record,
         ).make_router(),
         *_make_registration(parts),
+        *_make_backchannel_logout(parts),
     )
     metadata = server_metadata(
         issuer=settings.issuer,
@@ -255,6 +257,22 @@ def _make_registration(parts: ServiceParts) -> Sequence[APIRouter]:
         random_bytes=parts.random_bytes,
         scopes=policy.scopes,
         initial_access_token=read_secret(token_file, "initial_access_token_file") if token_file else None,
+    )
+    return (endpoint.make_router(),)
+
+
+def _make_backchannel_logout(parts: ServiceParts) -> Sequence[APIRouter]:
+    """The endpoint for identity providers, if there are any."""
+    if not len(parts.connections):
+        return ()
+    endpoint = BackchannelLogout(
+        connections=parts.connections,
+        identities=parts.identities,
+        logouts=parts.provider_logouts,
+        refresh_tokens=parts.refresh_tokens,
+        redis=parts.redis,
+        record=parts.record,
+        metrics=parts.metrics,
     )
     return (endpoint.make_router(),)
 

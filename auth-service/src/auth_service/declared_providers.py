@@ -24,6 +24,7 @@ __all__ = [
     "DeclaredSignIn",
     "Everyone",
     "LocalSignIn",
+    "OnLogout",
     "ProviderKind",
     "check_identity_providers",
 ]
@@ -56,6 +57,16 @@ class LocalSignIn(StrEnum):
     EVERYONE = "everyone"
     OPERATORS = "operators"
     OFF = "off"
+
+
+class OnLogout(StrEnum):
+    """What ends when the provider reports a sign-out.
+
+    KEEP_OFFLINE_ACCESS: sessions, and grants without the scope `offline_access`. EVERYTHING: all grants as well.
+    """
+
+    KEEP_OFFLINE_ACCESS = "keep_offline_access"
+    EVERYTHING = "everything"
 
 
 class Declared(BaseModel):
@@ -183,6 +194,11 @@ class DeclaredProvider(Declared):
         ge=300,
         le=30 * 86400,
         description="When users have to sign in again if the provider issues no refresh token, in seconds.",
+    )
+    on_logout: OnLogout = Field(
+        default=OnLogout.KEEP_OFFLINE_ACCESS,
+        description="What ends when the provider reports that a user has signed out there: sessions and grants without"
+        " offline_access (keep_offline_access), or everything.",
     )
     ca_file: Path | None = Field(default=None, description="File with the CA certificates of the provider (PEM).")
     internal_url: str | None = Field(

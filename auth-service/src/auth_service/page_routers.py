@@ -49,6 +49,7 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
         ),
         accounts=parts.accounts,
         provider_check=parts.rechecks,
+        provider_logouts=parts.provider_logouts,
         consents=parts.consents,
         codes=parts.codes,
         repeatable=RepeatableResponses(redis=parts.redis, browser_keys=browser_keys),
@@ -69,6 +70,7 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
         ),
         encryption=parts.refresh_token_encryption,
         rechecks=parts.rechecks,
+        logouts=parts.provider_logouts,
         starts=parts.make_throttle("provider-sign-in", settings.authorizations_per_address),
         clock=parts.clock,
     )

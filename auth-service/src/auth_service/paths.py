@@ -2,6 +2,7 @@
 
 __all__ = [
     "AUTHORIZATION_PATH",
+    "BACKCHANNEL_LOGOUT_PATH",
     "CONSENT_PATH",
     "INTROSPECTION_PATH",
     "KEY_SET_PATH",
@@ -22,6 +23,7 @@ PROVIDER_SIGN_IN_PATH = "/oauth2/sign-in/{provider}"
 PROVIDER_CALLBACK_PATH = "/oauth2/callback/{provider}"
 CONSENT_PATH = "/oauth2/consent"
 LOGOUT_PATH = "/oauth2/logout"
+BACKCHANNEL_LOGOUT_PATH = "/oauth2/backchannel-logout/{provider}"
 
 TOKEN_PATH = "/oauth2/token"
 USERINFO_PATH = "/oauth2/userinfo"

@@ -12,6 +12,7 @@ from auth_service.accounts.directory import Accounts
 from auth_service.accounts.identities import Identities
 from auth_service.accounts.local_accounts import DEMO_ACCOUNT, LocalAccounts
 from auth_service.accounts.passwords import Passwords
+from auth_service.accounts.provider_logouts import ProviderLogouts
 from auth_service.accounts.store import AccountStore
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.clients.client_directory import ClientDirectory
@@ -79,6 +80,7 @@ class ServiceParts:
     accounts: Accounts
     password_sign_in: LocalAccounts
     identities: Identities
+    provider_logouts: ProviderLogouts
     connections: ProviderConnections
     refresh_token_encryption: RefreshTokenEncryption
     consents: Consents
@@ -134,6 +136,11 @@ def build_parts(
     connections = ProviderConnections(providers, clock=clock)
     token_encryption = RefreshTokenEncryption.load(settings.signing_key_kek_file)
     schedule = RecheckSchedule(redis, clock)
+    provider_logouts = ProviderLogouts(
+        redis=redis,
+        lifetime_seconds=max(settings.session_lifetime_seconds, settings.refresh_absolute_lifetime_seconds),
+        clock=clock,
+    )
     rechecks = Rechecks(
         redis=redis,
         identities=identities,
@@ -182,6 +189,7 @@ def build_parts(
         accounts=accounts,
         password_sign_in=local_accounts,
         identities=identities,
+        provider_logouts=provider_logouts,
         connections=connections,
         refresh_token_encryption=token_encryption,
         consents=consents,
@@ -203,7 +211,9 @@ def build_parts(
         ),
         refresh_tokens=refresh_tokens,
         grant_providers=GrantProviders(redis, settings.access_token_lifetime_seconds),
-        grant_permissions=GrantPermissionsReader(accounts=accounts, consents=consents),
+        grant_permissions=GrantPermissionsReader(
+            accounts=accounts, consents=consents, provider_logouts=provider_logouts
+        ),
         revoked_tokens=revoked_tokens,
         rechecks=rechecks,
         recheck_worker=RecheckWorker(

@@ -6,5 +6,6 @@
 
 Every way of signing in ends in an `Account`: nothing outside this package depends on passwords. Redis keys:
 `auth:account:<sub>`, `auth:account-name:<name>`, `auth:password:<sub>`, `auth:consent:<sub>`,
-`auth:identity:<digest>`, `auth:account-identities:<sub>`, `auth:identity-issuers`.
+`auth:identity:<digest>`, `auth:account-identities:<sub>`, `auth:identity-issuers`, `auth:provider-session:<digest>`,
+`auth:provider-logout:<digest>`.
 """

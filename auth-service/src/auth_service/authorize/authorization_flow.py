@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from auth_service.accounts.account import Account, AccountDirectory
 from auth_service.accounts.consents import Consents, grantable_scopes
+from auth_service.accounts.provider_logouts import ProviderLogouts
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.authorize.authorization_request import AuthorizationRequest, Prompt
 from auth_service.authorize.client_redirects import error_parameters, redirect_to_client
@@ -53,6 +54,7 @@ class AuthorizationFlow:
     visits: Visits
     accounts: AccountDirectory
     provider_check: ProviderCheck
+    provider_logouts: ProviderLogouts
     consents: Consents
     codes: AuthorizationCodes
     repeatable: RepeatableResponses
@@ -178,11 +180,17 @@ class AuthorizationFlow:
         return any(consent.client_id == client.client_id for consent in await self.consents.all(account.subject))
 
     async def account_of(self, session: Session | None) -> Account | None:
-        """The account of a session; None if it was deleted, disabled or signed out everywhere in the meantime."""
+        """The account of a session; None if it was deleted, disabled or signed out in the meantime."""
         account = await self.accounts.find(session.subject, session.provider) if session is not None else None
         if session is None or account is None or session.signed_in_at_seconds < account.signed_out_at_seconds:
             return None
-        return account
+        signed_out_at_provider = await self.provider_logouts.has_ended(
+            provider=session.provider,
+            account=session.subject,
+            session_id=session.provider_session,
+            signed_in_at_seconds=session.signed_in_at_seconds,
+        )
+        return None if signed_out_at_provider else account
 
     async def signed_in(self, visit: Visit, http: Request) -> SignedIn | None:
         """The user of the visit, or None if the user has to sign in (again) for this request."""
@@ -239,6 +247,7 @@ class AuthorizationFlow:
                     dropped=request.dropped + newly_dropped,
                     provider=session.provider,
                     authenticated_at_seconds=int(session.last_authenticated_at_seconds) if session.provider else None,
+                    provider_session=session.provider_session,
                 ),
                 redirect_uri=request.redirect_uri,
                 code_challenge=request.code_challenge,

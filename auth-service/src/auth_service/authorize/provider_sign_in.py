@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from auth_service.accounts.provider_logouts import ProviderLogouts
 from auth_service.authorize.authorization_flow import AuthorizationFlow
 from auth_service.authorize.client_redirects import add_query
 from auth_service.authorize.interaction_policy import Step
@@ -42,6 +43,7 @@ from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
 from auth_service.errors import LoginRequired, UnmetAuthenticationRequirements
 from auth_service.federation.id_token_rules import subject_of
 from auth_service.federation.identity_provider import IdentityProvider
+from auth_service.federation.logout_token_rules import session_id_of
 from auth_service.federation.pending_sign_ins import PendingSignIn, PendingSignIns, interaction_of
 from auth_service.federation.people import People, Person, PersonRefused, SignInAtProvider, authenticated_at, methods_of
 from auth_service.federation.provider_connection import ProviderConnection, ProviderTokens
@@ -97,6 +99,7 @@ class ProviderSignIn:
     people: People
     encryption: RefreshTokenEncryption
     rechecks: Rechecks
+    logouts: ProviderLogouts
     starts: Throttle
     clock: Clock
 
@@ -217,12 +220,16 @@ class ProviderSignIn:
             return await self._refuse_person(refusal, visit, provider, http)
         await self.rechecks.schedule.plan(person.identity, interval_seconds(person.identity, connection))
         await self._record_sign_in(person, visit, provider, http)
+        session_id = session_id_of(tokens.claims)
+        if session_id is not None:
+            await self.logouts.add_session(provider.id, session_id, person.account.subject)
         browser = await self.sessions.sign_in(
             visit.browser,
             person.account.subject,
             methods_of(tokens.claims),
             provider=provider.id,
             authenticated_at_seconds=authenticated_at(tokens.claims),
+            provider_session=session_id,
         )
         return await self.flow.proceed(replace(visit, browser=browser), http, self.sessions.cookie(browser))
 

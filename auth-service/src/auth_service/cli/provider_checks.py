@@ -1,4 +1,4 @@
-"""The doctor's checks of identity providers: address, keys, secret and clock, and what to register there."""
+"""The checks of identity providers, for the doctor and `provider try`: address, keys, secret, what to register there."""
 
 import os
 import time
@@ -11,42 +11,55 @@ from auth_service.federation.provider_errors import ProviderFailure, ProviderPro
 from auth_service.settings import AuthSettings
 from security_common.service.doctor import CheckResult
 
-__all__ = ["check_providers"]
+__all__ = ["check_provider", "check_providers"]
+
+_UNCLEAR_HINT = (
+    "the client may lack the grant authorization_code at the provider, or the callback URL is not registered there;"
+    " sign in once to be sure"
+)
 
 
 async def check_providers(settings: AuthSettings) -> list[CheckResult]:
-    """What each provider answers, and the callback URL that has to be registered there."""
+    """What each provider answers, and the addresses that have to be registered there."""
     declared = load_declaration(settings).identity_providers
     results: list[CheckResult] = []
     for provider in load_providers(declared, issuer=settings.issuer).values():
-        connection = ProviderConnection(provider, clock=time.time)
-        try:
-            results += await _check(connection)
-        finally:
-            await connection.close()
+        results += await check_provider(provider)
     return results
 
 
-async def _check(connection: ProviderConnection) -> list[CheckResult]:
-    provider = connection.provider
+async def check_provider(provider: IdentityProvider) -> list[CheckResult]:
+    """What this provider answers, and the addresses that have to be registered there."""
     place = f"identity provider {provider.id}"
-    results = [
-        CheckResult(f"{place}: register the callback URL {provider.redirect_uri} there", ok=True),
-        CheckResult(f"{place}: issuer {provider.issuer}, scopes {' '.join(provider.scopes)}", ok=True),
-        *_check_rules(provider, place),
-    ]
-    steps: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
-        ("its metadata can be used", connection.metadata),
-        ("its keys can be used", connection.signing_keys.read),
-        ("it accepts the client secret or key", lambda: _try_secret(connection)),
+    connection = ProviderConnection(provider, clock=time.time)
+    try:
+        return [
+            CheckResult(f"{place}: register the callback URL {provider.redirect_uri} there", ok=True),
+            CheckResult(f"{place}: the address for back-channel logout is {provider.backchannel_logout_uri}", ok=True),
+            CheckResult(f"{place}: issuer {provider.issuer}, scopes {' '.join(provider.scopes)}", ok=True),
+            *_check_rules(provider, place),
+            *await _check_answers(connection, place),
+        ]
+    finally:
+        await connection.close()
+
+
+async def _check_answers(connection: ProviderConnection, place: str) -> list[CheckResult]:
+    """The results of the requests, up to the first failure."""
+    results: list[CheckResult] = []
+    steps: tuple[Callable[[ProviderConnection], Awaitable[CheckResult]], ...] = (
+        _check_metadata,
+        _check_logout_support,
+        _check_keys,
+        _check_client,
     )
-    for what, step in steps:
+    for step in steps:
         try:
-            await step()
+            result = await step(connection)
         except ProviderFailure as failure:
             hint = failure.hint or "see docs/company-sign-in.md"
             return [*results, CheckResult(f"{place}: {failure.description}", ok=False, hint=hint)]
-        results.append(CheckResult(f"{place}: {what}", ok=True))
+        results.append(CheckResult(f"{place}: {result.what}", ok=result.ok, hint=result.hint, warning=result.warning))
     return results
 
 
@@ -57,10 +70,47 @@ def _check_rules(provider: IdentityProvider, place: str) -> list[CheckResult]:
     return [CheckResult(f"{place}: no rules, so its users can allow apps nothing", ok=True, hint=hint, warning=True)]
 
 
-async def _try_secret(connection: ProviderConnection) -> None:
-    """Sends an authorization code that does not exist: a provider checks the secret before the code."""
+async def _check_metadata(connection: ProviderConnection) -> CheckResult:
+    await connection.metadata()
+    return CheckResult("its metadata can be used", ok=True)
+
+
+async def _check_logout_support(connection: ProviderConnection) -> CheckResult:
+    if (await connection.metadata()).reports_logouts:
+        return CheckResult("it reports sign-outs, if the address for back-channel logout is registered there", ok=True)
+    return CheckResult(
+        "it does not announce back-channel logout: that a user has left is found by the next check, after"
+        f" {connection.provider.declared.recheck_seconds} s at most",
+        ok=True,
+    )
+
+
+async def _check_keys(connection: ProviderConnection) -> CheckResult:
+    await connection.signing_keys.read()
+    return CheckResult("its keys can be used", ok=True)
+
+
+async def _check_client(connection: ProviderConnection) -> CheckResult:
+    """Sends an authorization code that does not exist: a provider checks the secret before the code.
+
+    So the answer is `invalid_grant` if the client is accepted, and `invalid_client` if it is not.
+    """
     try:
         await connection.redeem_code(os.urandom(16).hex(), code_verifier=os.urandom(32).hex(), nonce="doctor")
     except ProviderFailure as failure:
+        if failure.problem is ProviderProblem.CODE_REFUSED:
+            return CheckResult("it accepts the client secret or key", ok=True)
         if failure.problem in {ProviderProblem.CLIENT_REFUSED, ProviderProblem.UNREACHABLE}:
             raise
+        return CheckResult(
+            f"whether it accepts the client secret or key is not certain: {failure.description}, in place of"
+            " invalid_grant for a code that does not exist",
+            ok=True,
+            hint=_UNCLEAR_HINT,
+            warning=True,
+        )
+    return CheckResult(
+        "it accepted an authorization code that does not exist",
+        ok=False,
+        hint="do not use this provider: anyone could sign in as anyone",
+    )

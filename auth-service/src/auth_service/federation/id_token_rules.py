@@ -135,4 +135,4 @@ def number_claim(claims: Mapping[str, Any], name: str) -> float | None:
 
 
 def _bad(description: str) -> ProviderFailure:
-    return ProviderFailure(ProviderProblem.BAD_ID_TOKEN, f"ID token: {description}")
+    return ProviderFailure(ProviderProblem.BAD_ID_TOKEN, f"token of the provider: {description}")

@@ -12,7 +12,7 @@ from joserfc.errors import JoseError
 from auth_service.accounts.claim_rules import HOSTED_DOMAIN_CLAIM
 from auth_service.declaration import DeclarationInvalid
 from auth_service.declared_providers import DeclaredProvider, ProviderKind
-from auth_service.paths import PROVIDER_CALLBACK_PATH
+from auth_service.paths import BACKCHANNEL_LOGOUT_PATH, PROVIDER_CALLBACK_PATH
 from security_common.secret_files import read_secret_file
 from security_common.web_urls import parse_web_url
 
@@ -57,11 +57,15 @@ PRESETS: Mapping[ProviderKind, Preset] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityProvider:
-    """One provider. Exactly one of `client_secret` and `private_key` is set."""
+    """One provider. Exactly one of `client_secret` and `private_key` is set.
+
+    `redirect_uri` and `backchannel_logout_uri` are the addresses of this service that are registered at the provider.
+    """
 
     declared: DeclaredProvider
     preset: Preset
     redirect_uri: str
+    backchannel_logout_uri: str
     client_secret: str | None = field(default=None, repr=False)
     private_key: jwk.Key | None = field(default=None, repr=False)
 
@@ -124,6 +128,7 @@ def _load(declared: DeclaredProvider, issuer: str) -> IdentityProvider:
         declared=declared,
         preset=PRESETS[declared.kind],
         redirect_uri=f"{issuer}{PROVIDER_CALLBACK_PATH.format(provider=declared.id)}",
+        backchannel_logout_uri=f"{issuer}{BACKCHANNEL_LOGOUT_PATH.format(provider=declared.id)}",
         client_secret=secret,
         private_key=_read_key(declared, key_text) if key_text is not None else None,
     )

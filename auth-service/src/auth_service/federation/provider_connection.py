@@ -21,6 +21,7 @@ from auth_service.federation.id_token_rules import (
     check_id_token,
 )
 from auth_service.federation.identity_provider import IdentityProvider
+from auth_service.federation.logout_token_rules import LOGOUT_TOKEN_RULES
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
 from auth_service.federation.provider_http import ProviderHttp, deadline, unexpected_status
 from auth_service.federation.provider_keys import KeyNotFound, read_keys, verify_signature
@@ -101,6 +102,16 @@ class ProviderConnection:
             return verify_signature(token, keys)
         except KeyNotFound:
             return verify_signature(token, await self.signing_keys.read(max_age_seconds=_KEY_RETRY_SECONDS))
+
+    async def read_logout_token(self, token: str) -> Mapping[str, Any]:
+        """The claims of a logout token that satisfies `LOGOUT_TOKEN_RULES`."""
+        with _unusable_values_refused():
+            signed = await self.verify(token)
+            context = IdTokenContext(
+                header=signed.header, claims=signed.claims, provider=self.provider, now=self._clock()
+            )
+            check_id_token(context, LOGOUT_TOKEN_RULES)
+            return signed.claims
 
     async def close(self) -> None:
         await self._http.close()

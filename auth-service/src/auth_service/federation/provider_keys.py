@@ -1,4 +1,4 @@
-"""The signature of an ID token: which algorithms are accepted, and which key of the provider must have made it."""
+"""The signature of a token of the provider: which algorithms are accepted, and which key must have made it."""
 
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class KeyNotFound(ProviderFailure):
     """No key for the algorithm of the token has this key id: the provider may have rotated its keys."""
 
     def __init__(self) -> None:
-        super().__init__(ProviderProblem.BAD_ID_TOKEN, "the key of the ID token is unknown")
+        super().__init__(ProviderProblem.BAD_ID_TOKEN, "the key of the token is unknown")
 
 
 def read_keys(document: Mapping[str, Any]) -> tuple[jwk.Key, ...]:
@@ -46,26 +46,26 @@ def verify_signature(token: str, keys: Sequence[jwk.Key]) -> jwt.Token:
     header = _read_header(token)
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS:
-        raise _bad(f"the ID token is not signed with one of {', '.join(ALGORITHMS)}")
+        raise _bad(f"the token is not signed with one of {', '.join(ALGORITHMS)}")
     if "crit" in header:
-        raise _bad("the ID token needs an extension that is not supported (crit)")
+        raise _bad("the token needs an extension that is not supported (crit)")
     key = _choose(header.get("kid"), [each for each in keys if _fits(each, str(algorithm))])
     try:
         registry = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
         return jwt.decode(token, key, registry=registry)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _bad("the signature of the ID token is wrong") from error
+        raise _bad("the signature of the token is wrong") from error
 
 
 def _read_header(token: str) -> Mapping[str, Any]:
     if token.count(".") != 2:
-        raise _bad("the ID token is not a JWT")
+        raise _bad("the token is not a JWT")
     try:
         header = parse_json(urlsafe_b64decode(f"{token.partition('.')[0]}=="), max_depth=4)
     except (ValueError, RecursionError) as error:
-        raise _bad("the header of the ID token cannot be read") from error
+        raise _bad("the header of the token cannot be read") from error
     if not isinstance(header, dict):
-        raise _bad("the header of the ID token is not an object")
+        raise _bad("the header of the token is not an object")
     return cast("Mapping[str, Any]", header)
 
 
@@ -74,7 +74,7 @@ def _choose(key_id: Any, keys: Sequence[jwk.Key]) -> jwk.Key:
     if key_id is None:
         if len(keys) == 1:
             return keys[0]
-        raise _bad("the ID token does not name its key, and the provider does not have exactly one for the algorithm")
+        raise _bad("the token does not name its key, and the provider does not have exactly one for the algorithm")
     found = [key for key in keys if key.kid == key_id]
     if not found:
         raise KeyNotFound

@@ -19,6 +19,7 @@ class ProviderMetadata:
 
     The addresses for the back channel are those at which this service reaches the provider. `sends_iss`: the
     authorization response names the issuer (RFC 9207). `posts_secret`: the secret is sent in the body.
+    `reports_logouts`: the provider supports back-channel logout.
     """
 
     authorization_endpoint: str
@@ -27,6 +28,7 @@ class ProviderMetadata:
     userinfo_endpoint: str | None
     sends_iss: bool
     posts_secret: bool
+    reports_logouts: bool
 
 
 def discovery_url(provider: IdentityProvider) -> str:
@@ -55,6 +57,7 @@ def read_metadata(document: Mapping[str, Any], provider: IdentityProvider) -> Pr
         ),
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
         posts_secret=not supports_basic,
+        reports_logouts=document.get("backchannel_logout_supported") is True,
     )
 
 

@@ -19,6 +19,9 @@ class Metrics:
         self.tokens_refused = Counter(
             "auth_tokens_refused", "Token requests refused.", ["error"], registry=self.registry
         )
+        self.provider_logouts = Counter(
+            "auth_provider_logouts", "Logout tokens of identity providers.", ["outcome"], registry=self.registry
+        )
         self.signing_key_age_seconds = Gauge(
             "auth_signing_key_age_seconds", "How long the active key has been signing.", registry=self.registry
         )

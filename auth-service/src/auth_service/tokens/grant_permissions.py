@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from auth_service.accounts.account import Account, AccountDirectory
 from auth_service.accounts.consents import Consents, grantable_scopes
+from auth_service.accounts.provider_logouts import ProviderLogouts
 from auth_service.clients.client import Client
 from auth_service.errors import AccessDenied, InvalidGrant
+from auth_service.scopes import Scope
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 
 __all__ = ["GRANT_ENDED", "GrantPermissions", "GrantPermissionsReader"]
@@ -39,15 +41,25 @@ class GrantPermissionsReader:
 
     accounts: AccountDirectory
     consents: Consents
+    provider_logouts: ProviderLogouts
 
     async def read(self, grant: AuthorizationGrant) -> GrantPermissions | None:
         """The permissions, or None if the grant is not valid any more. Raises `RedisError` if Redis is unavailable.
 
         It is not valid if the account was deleted or disabled, if the user was signed out after the sign-in behind the
-        grant, or if the consent was withdrawn.
+        grant here or at the identity provider, or if the consent was withdrawn.
         """
         account = await self.accounts.find(grant.subject, grant.provider)
         if account is None or grant.signed_in_at_seconds < account.signed_out_at_seconds:
+            return None
+        signed_out_at_provider = await self.provider_logouts.has_ended(
+            provider=grant.provider,
+            account=grant.subject,
+            session_id=grant.provider_session,
+            signed_in_at_seconds=grant.signed_in_at_seconds,
+            has_offline_access=Scope.OFFLINE_ACCESS in grant.scopes,
+        )
+        if signed_out_at_provider:
             return None
         allowed_scopes = await self.consents.scopes(grant.subject, grant.client_id, grant.resource)
         return GrantPermissions(account, allowed_scopes) if allowed_scopes else None

@@ -145,6 +145,15 @@ class RefreshTokens:
                 return True
         return False
 
+    async def grants_of(self, subject: str) -> list[AuthorizationGrant]:
+        """The grants of a user of an identity provider whose refresh tokens were neither revoked nor expired."""
+        grants: list[AuthorizationGrant] = []
+        for family_id in await self.redis.zrangebyscore(_OF_ACCOUNT + subject, self.clock(), "+inf"):
+            document = await self.redis.hget(f"{_FAMILY}{family_id}", "family")
+            if document is not None:
+                grants.append(_FAMILY_ADAPTER.validate_json(document).grant)
+        return grants
+
     async def _add_to_account(self, family: RefreshTokenFamily) -> None:
         key, now = _OF_ACCOUNT + family.grant.subject, self.clock()
         await self.redis.zadd(key, {family.grant.family_id: family.expires_at_seconds})

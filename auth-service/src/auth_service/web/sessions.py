@@ -21,7 +21,7 @@ class Session:
     """Who signed in, when (seconds since the epoch) and how (`amr` values, RFC 8176).
 
     `provider` is the identity provider, None for a password; `authenticated_at_seconds` is when the user authenticated
-    there, if the provider says so.
+    there, if the provider says so. `provider_session` is the session there (`sid`), if the provider names it.
     """
 
     subject: str
@@ -29,6 +29,7 @@ class Session:
     methods: tuple[str, ...]
     provider: str | None = None
     authenticated_at_seconds: float | None = None
+    provider_session: str | None = None
 
     @property
     def last_authenticated_at_seconds(self) -> float:
@@ -70,6 +71,7 @@ class Sessions:
         *,
         provider: str | None = None,
         authenticated_at_seconds: float | None = None,
+        provider_session: str | None = None,
     ) -> Browser:
         """A new session under a new id, so that an id planted in the browser before is useless (session fixation)."""
         await self.sign_out(browser)
@@ -79,6 +81,7 @@ class Sessions:
             methods=methods,
             provider=provider,
             authenticated_at_seconds=authenticated_at_seconds,
+            provider_session=provider_session,
         )
         secret = await self._store.begin(session, lifetime_seconds=self._lifetime_seconds)
         return Browser(secret=secret, session=session)

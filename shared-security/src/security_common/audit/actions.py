@@ -39,7 +39,7 @@ class Action(StrEnum):
     SIGNED_IN = "signed_in"
     """A user signed in."""
     SIGNED_OUT = "signed_out"
-    """A user signed out."""
+    """A user signed out, here or at the identity provider."""
     ALLOWED = "allowed"
     """A user allowed a client's request."""
     DENIED = "denied"

@@ -40,6 +40,10 @@ class EventType(StrEnum):
     """
     ACCOUNT_RECHECK = "account_recheck"
     """auth-service: an identity provider was asked again about a user, and refused. Details: subject; the reason."""
+    PROVIDER_LOGOUT = "provider_logout"
+    """auth-service: an identity provider reported that a user signed out there, and sessions and grants ended; or its
+    logout token was refused. Details: subject; the provider, or the reason.
+    """
     SIGN_OUT = "logout"  # existing trails contain this value
     """auth-service: a user signed out. Details: client, subject."""
     CONSENT_GIVEN = "consent_given"

@@ -182,6 +182,8 @@ class Reason(StrEnum):
     """The identity provider sent something else than the protocol allows, or too much."""
     PROVIDER_BAD_ID_TOKEN = "provider_bad_id_token"
     """The ID token of the identity provider is not valid."""
+    PROVIDER_BAD_LOGOUT_TOKEN = "provider_bad_logout_token"
+    """A logout token of the identity provider is not valid, or was used before."""
     PROVIDER_DENIED = "provider_denied"
     """The user cancelled at the identity provider, or it refused the user."""
     PROVIDER_ERROR = "provider_error"

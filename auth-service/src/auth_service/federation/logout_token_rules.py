@@ -1,0 +1,88 @@
+"""The rules for the claims of a logout token (OpenID Connect Back-Channel Logout 1.0 sections 2.4 and 2.6).
+
+The signature, the issuer and the audience are checked as those of an ID token.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from auth_service.federation.id_token_rules import IdTokenContext, check_audience, check_issuer, number_claim
+from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
+
+__all__ = ["LOGOUT_EVENT", "LOGOUT_TOKEN_LIFETIME_SECONDS", "LOGOUT_TOKEN_RULES", "session_id_of"]
+
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
+LOGOUT_TOKEN_LIFETIME_SECONDS = 420
+"""How long a logout token can be valid: the age that is accepted, and the tolerance for clocks at both ends."""
+
+_CLOCK_TOLERANCE_SECONDS = 30
+_MAX_AGE_SECONDS = 300
+_MAX_ID_CHARACTERS = 255
+# Providers that are older than the type `logout+jwt` sign these tokens without a type, or as `JWT`.
+_TYPES = frozenset({"jwt", "logout+jwt", "application/logout+jwt"})
+_ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash")
+
+
+def check_type(context: IdTokenContext) -> None:
+    kind = context.header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+        raise _bad("typ of the header is that of another kind of token")
+
+
+def check_times(context: IdTokenContext) -> None:
+    expires_at, issued_at = number_claim(context.claims, "exp"), number_claim(context.claims, "iat")
+    if expires_at is None or expires_at + _CLOCK_TOLERANCE_SECONDS <= context.now:
+        raise _bad("exp is missing or past")
+    if issued_at is None or issued_at > context.now + _CLOCK_TOLERANCE_SECONDS:
+        raise _bad("iat is missing, or in the future: compare the clocks")
+    if issued_at < context.now - _MAX_AGE_SECONDS - _CLOCK_TOLERANCE_SECONDS:
+        raise _bad("iat is more than five minutes ago")
+
+
+def check_event(context: IdTokenContext) -> None:
+    events: Any = context.claims.get("events")
+    if not isinstance(events, dict) or not isinstance(cast("dict[str, Any]", events).get(LOGOUT_EVENT), dict):
+        raise _bad("events does not have the event of a logout")
+
+
+def check_no_id_token_claims(context: IdTokenContext) -> None:
+    """An ID token must not be accepted in place of a logout token."""
+    found = [name for name in _ID_TOKEN_CLAIMS if name in context.claims]
+    if found:
+        raise _bad(f"{found[0]} must not be in a logout token")
+
+
+def check_ids(context: IdTokenContext) -> None:
+    if not _is_id(context.claims.get("jti")):
+        raise _bad("jti is missing or not usable")
+    for name in ("sub", "sid"):
+        if name in context.claims and not _is_id(context.claims[name]):
+            raise _bad(f"{name} is not usable")
+    if not {"sub", "sid"} & context.claims.keys():
+        raise _bad("sub and sid are both missing")
+
+
+LOGOUT_TOKEN_RULES: tuple[Callable[[IdTokenContext], None], ...] = (
+    check_type,
+    check_issuer,
+    check_audience,
+    check_times,
+    check_event,
+    check_no_id_token_claims,
+    check_ids,
+)
+
+
+def session_id_of(claims: Any) -> str | None:
+    """`sid` of an ID token or a logout token: the session at the provider; None if it is absent or not usable."""
+    value = claims.get("sid")
+    return value if _is_id(value) else None
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _MAX_ID_CHARACTERS and value.isprintable()
+
+
+def _bad(description: str) -> ProviderFailure:
+    return ProviderFailure(ProviderProblem.BAD_ID_TOKEN, f"logout token: {description}")
