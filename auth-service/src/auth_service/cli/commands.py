@@ -31,6 +31,7 @@ app.command(
     name="user",
     help="People who sign in: list, add, password, role, disable, delete, link, unlink, identities, allow, import.",
 )
+app.command("auth_service.cli.provider_commands:providers", name="provider", help="Identity providers: try.")
 app.command(
     "auth_service.cli.consent_commands:consents", name="consent", help="What users have allowed clients: list, revoke."
 )
