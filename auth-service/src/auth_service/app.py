@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from auth_service.accounts.store import AccountStore
 from auth_service.applied_declaration import record_applied_declaration
 from auth_service.clients import registration
 from auth_service.clients.authentication import ClientAuthenticator
@@ -40,10 +41,15 @@ from auth_service.paths import (
     METADATA_PATHS,
     REGISTRATION_PATH,
     REVOCATION_PATH,
+    SCIM_PATH,
     TOKEN_PATH,
     USERINFO_PATH,
 )
 from auth_service.protocol import Clock, RandomBytes
+from auth_service.provisioning.provisioned_users import ProvisionedUsers
+from auth_service.provisioning.scim_endpoints import ScimEndpoints
+from auth_service.provisioning.scim_errors import render_scim_error
+from auth_service.provisioning.scim_tokens import ScimTokens
 from auth_service.readiness import make_readiness
 from auth_service.scopes import IDENTITY_SCOPES
 from auth_service.service_parts import ServiceParts, build_parts
@@ -140,6 +146,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
         ).make_router(),
         *_make_registration(parts),
         *_make_backchannel_logout(parts),
+        *_make_scim(parts),
     )
     metadata = server_metadata(
         issuer=settings.issuer,
@@ -167,6 +174,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
         ),
         plain=(PlainEndpoint(path=TOKEN_PATH, handler=token.respond, operation=token.describe()),),
         render_page=partial(_render_page, pages),
+        render_by_prefix={SCIM_PATH: render_scim_error} if _has_scim(parts) else {},
         cross_origin=_CROSS_ORIGIN_PATHS,
         not_found={
             "error": "not_found",
@@ -275,6 +283,30 @@ def _make_backchannel_logout(parts: ServiceParts) -> Sequence[APIRouter]:
         metrics=parts.metrics,
     )
     return (endpoint.make_router(),)
+
+
+def _has_scim(parts: ServiceParts) -> bool:
+    return any(connection.provider.scim_tokens for connection in parts.connections)
+
+
+def _make_scim(parts: ServiceParts) -> Sequence[APIRouter]:
+    """The endpoints with which identity providers manage their users, if one is declared to do so."""
+    if not _has_scim(parts):
+        return ()
+    endpoints = ScimEndpoints(
+        issuer=parts.settings.issuer,
+        tokens=ScimTokens(connection.provider for connection in parts.connections),
+        users=ProvisionedUsers(
+            identities=parts.identities,
+            store=AccountStore(parts.redis),
+            consents=parts.consents,
+            refresh_tokens=parts.refresh_tokens,
+            clock=parts.clock,
+            random_bytes=parts.random_bytes,
+        ),
+        record=parts.record,
+    )
+    return (endpoints.make_router(),)
 
 
 def _advertises_client_id_metadata(parts: ServiceParts) -> bool:

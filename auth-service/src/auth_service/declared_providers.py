@@ -21,11 +21,13 @@ __all__ = [
     "Declared",
     "DeclaredName",
     "DeclaredProvider",
+    "DeclaredScim",
     "DeclaredSignIn",
     "Everyone",
     "LocalSignIn",
     "OnLogout",
     "ProviderKind",
+    "ScimSubject",
     "check_identity_providers",
 ]
 
@@ -57,6 +59,13 @@ class LocalSignIn(StrEnum):
     EVERYONE = "everyone"
     OPERATORS = "operators"
     OFF = "off"
+
+
+class ScimSubject(StrEnum):
+    """The attribute of SCIM that has the subject with which the person signs in."""
+
+    EXTERNAL_ID = "externalId"
+    USER_NAME = "userName"
 
 
 class OnLogout(StrEnum):
@@ -141,6 +150,19 @@ class DeclaredSignIn(Declared):
     )
 
 
+class DeclaredScim(Declared):
+    """The provider adds, changes and deactivates its users over SCIM 2.0."""
+
+    token_file: Path = Field(description="File with the bearer token of the provider, of at least 32 characters.")
+    previous_token_file: Path | None = Field(
+        default=None, description="File with the token before, which is accepted as well while it is replaced."
+    )
+    subject: ScimSubject = Field(
+        default=ScimSubject.EXTERNAL_ID,
+        description="The attribute with the subject that ID tokens have (at Entra ID oid): externalId or userName.",
+    )
+
+
 class DeclaredProvider(Declared):
     """An OpenID Connect provider at which users sign in."""
 
@@ -200,6 +222,7 @@ class DeclaredProvider(Declared):
         description="What ends when the provider reports that a user has signed out there: sessions and grants without"
         " offline_access (keep_offline_access), or everything.",
     )
+    scim: DeclaredScim | None = Field(default=None, description="Lets the provider manage its users over SCIM 2.0.")
     ca_file: Path | None = Field(default=None, description="File with the CA certificates of the provider (PEM).")
     internal_url: str | None = Field(
         default=None,

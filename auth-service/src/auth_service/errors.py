@@ -69,6 +69,12 @@ class RequestHeadersTooLarge(InvalidRequest):
     status = 431
 
 
+class EndpointNotFound(InvalidRequest):
+    """No endpoint has this path, where the response is not the JSON object of the application."""
+
+    status = 404
+
+
 class MethodNotAllowed(InvalidRequest):
     """The endpoint exists, but does not accept this method (RFC 9110 section 15.5.6)."""
 

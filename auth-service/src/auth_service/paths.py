@@ -12,6 +12,7 @@ __all__ = [
     "PROVIDER_SIGN_IN_PATH",
     "REGISTRATION_PATH",
     "REVOCATION_PATH",
+    "SCIM_PATH",
     "SIGN_IN_PATH",
     "TOKEN_PATH",
     "USERINFO_PATH",
@@ -30,6 +31,9 @@ USERINFO_PATH = "/oauth2/userinfo"
 INTROSPECTION_PATH = "/oauth2/introspect"
 REVOCATION_PATH = "/oauth2/revoke"
 REGISTRATION_PATH = "/oauth2/register"
+
+SCIM_PATH = "/scim/v2"
+"""What the paths of SCIM begin with."""
 
 KEY_SET_PATH = "/.well-known/jwks.json"
 METADATA_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")

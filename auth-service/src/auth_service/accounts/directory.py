@@ -43,7 +43,7 @@ class Accounts:
     def _is_usable(self, identity: Identity) -> bool:
         """Whether the provider is declared, still lets the user sign in, and need not be asked again."""
         provider = self._providers.get(identity.provider)
-        if provider is None or identity.must_sign_in or identity.is_deleted:
+        if provider is None or identity.must_sign_in or identity.is_deleted or identity.is_inactive:
             return False
         if identity.issuer not in {provider.resolved_issuer, provider.was_issuer}:
             return False

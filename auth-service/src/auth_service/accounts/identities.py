@@ -3,11 +3,11 @@
 The same table serves every way in which a provider names a person. An e-mail address never links accounts, because
 addresses are reused and some providers let others set them. Keys: `auth:identity:<digest of issuer and subject>`, and
 `auth:account-identities:<sub>`, the digests of an account; `auth:identity-issuers`, every issuer at which a person was
-linked, with the id of its provider.
+linked, with the id of its provider; `auth:provider-identities:<id>`, the digests of a provider by the time of the link.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ __all__ = ["Identities", "Identity", "identity_key"]
 _IDENTITY = "auth:identity:"
 _OF_ACCOUNT = "auth:account-identities:"
 _ISSUERS = "auth:identity-issuers"
+_OF_PROVIDER = "auth:provider-identities:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,8 @@ class Identity:
 
     `claims` are those that the provider's conditions read, as they were at `checked_at_seconds`. `refresh_token` is the
     provider's, encrypted. With `must_sign_in`, sessions and refresh tokens wait for the next sign-in at the provider.
-    `is_deleted`: the account was deleted by an operator, and is not made again at the next sign-in.
+    `is_inactive`: the provider deactivated the user over SCIM. `is_deleted`: the account was deleted, and is not made
+    again at the next sign-in; `is_deleted_by_provider`: over SCIM, so the provider can add the user again.
     """
 
     provider: str
@@ -44,7 +46,9 @@ class Identity:
     claims: Mapping[str, Any] = field(default_factory=dict[str, Any])
     refresh_token: str | None = field(default=None, repr=False)
     must_sign_in: bool = False
+    is_inactive: bool = False
     is_deleted: bool = False
+    is_deleted_by_provider: bool = False
 
     @property
     def key(self) -> str:
@@ -89,7 +93,10 @@ class Identities:
         await self._redis.sadd(_OF_ACCOUNT + identity.account, identity.key)
         await self._redis.hset(_ISSUERS, identity.issuer, identity.provider)
         document = _IDENTITY_ADAPTER.dump_json(identity)
-        return bool(await self._redis.set(_IDENTITY + identity.key, document, nx=True))
+        if not await self._redis.set(_IDENTITY + identity.key, document, nx=True):
+            return False
+        await self._redis.zadd(_OF_PROVIDER + identity.provider, {identity.key: identity.linked_at_seconds})
+        return True
 
     async def issuers(self) -> Mapping[str, str]:
         """Every issuer at which a person was linked, with the id of its provider."""
@@ -98,7 +105,7 @@ class Identities:
     async def save(self, identity: Identity) -> bool:
         """Replaces a stored identity.
 
-        False, without any change, if it was unlinked, or its account was deleted, in the meantime.
+        False, without any change, if it was unlinked, or its account was deleted or deactivated, in the meantime.
         """
         key = _IDENTITY + identity.key
 
@@ -108,15 +115,43 @@ class Identities:
             if not document:
                 return False
             stored = _IDENTITY_ADAPTER.validate_json(document)
-            if stored.is_deleted or stored.account != identity.account:
+            if stored.is_deleted or stored.account != identity.account or stored.is_inactive != identity.is_inactive:
                 return False
             pipe.set(key, _IDENTITY_ADAPTER.dump_json(identity))
             return True
 
         return cast("bool", await self._redis.transaction(store_unless_ended, key, value_from_callable=True))
 
+    async def change(self, key: str, change: Callable[[Identity], Identity]) -> Identity | None:
+        """The changed identity; None, without any change, if it was unlinked.
+
+        `change` is applied to the stored identity, again if another change came first.
+        """
+        stored_key = _IDENTITY + key
+
+        async def store_changed(pipe: Pipeline) -> Identity | None:
+            document = await pipe.get(stored_key)
+            pipe.multi()
+            if not document:
+                return None
+            changed = change(_IDENTITY_ADAPTER.validate_json(document))
+            pipe.set(stored_key, _IDENTITY_ADAPTER.dump_json(changed))
+            return changed
+
+        return cast(
+            "Identity | None", await self._redis.transaction(store_changed, stored_key, value_from_callable=True)
+        )
+
+    async def page_of_provider(self, provider: str, *, offset: int, count: int) -> tuple[int, list[Identity]]:
+        """The number of identities of a provider that are not deleted, and a part of them, oldest first."""
+        key = _OF_PROVIDER + provider
+        keys = await self._redis.zrange(key, offset, offset + count - 1) if count > 0 else []
+        found = [await self.load(str(each)) for each in keys]
+        return await self._redis.zcard(key), [identity for identity in found if identity is not None]
+
     async def unlink(self, identity: Identity) -> None:
         await self._redis.delete(_IDENTITY + identity.key)
+        await self._redis.zrem(_OF_PROVIDER + identity.provider, identity.key)
         await self._redis.srem(_OF_ACCOUNT + identity.account, identity.key)
 
     async def of_account(self, subject: str) -> list[Identity]:
@@ -130,7 +165,19 @@ class Identities:
     async def mark_deleted(self, subject: str) -> None:
         """The account is deleted: its identities are kept, so that the next sign-in does not make a new account."""
         for identity in await self.of_account(subject):
-            await self.save(replace(identity, is_deleted=True, refresh_token=None, claims={}, label=""))
+            await self.mark_identity_deleted(identity, by_provider=False)
+
+    async def mark_identity_deleted(self, identity: Identity, *, by_provider: bool) -> None:
+        """The same for one identity. An identity that was deleted before stays as it is."""
+
+        def mark(stored: Identity) -> Identity:
+            if stored.is_deleted:
+                return stored
+            deleted = replace(stored, is_deleted=True, is_deleted_by_provider=by_provider)
+            return replace(deleted, refresh_token=None, claims={}, label="")
+
+        await self.change(identity.key, mark)
+        await self._redis.zrem(_OF_PROVIDER + identity.provider, identity.key)
 
     async def all(self) -> AsyncIterator[Identity]:
         """Every identity, in no particular order."""

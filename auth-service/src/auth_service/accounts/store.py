@@ -1,6 +1,7 @@
-"""Local accounts in Redis: a JSON document for each, an index by username, and the password hash in its own key."""
+"""Accounts in Redis: a JSON document for each, an index by username, and the password hash in its own key."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from importlib.resources import files
 from typing import cast
 
@@ -16,7 +17,10 @@ _ACCOUNT = "auth:account:"
 _NAME = "auth:account-name:"
 _PASSWORD = "auth:password:"
 _ACCOUNT_ADAPTER = TypeAdapter(Account)
-_ADD = files("auth_service.accounts").joinpath("add_account.lua").read_text(encoding="utf-8")
+_SCRIPTS = files("auth_service.accounts")
+_ADD = _SCRIPTS.joinpath("add_account.lua").read_text(encoding="utf-8")
+_RENAME = _SCRIPTS.joinpath("rename_account.lua").read_text(encoding="utf-8")
+_CHANGED_MEANWHILE = -1
 
 
 class AccountStore:
@@ -25,6 +29,7 @@ class AccountStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._add = redis.register_script(_ADD)
+        self._rename = redis.register_script(_RENAME)
 
     async def find(self, subject: str) -> Account | None:
         document = await self._redis.get(_ACCOUNT + subject)
@@ -63,6 +68,19 @@ class AccountStore:
             return changed
 
         return cast("Account | None", await self._redis.transaction(store_changed, key, value_from_callable=True))
+
+    async def rename(self, subject: str, username: str) -> bool:
+        """Changes the username. False, without any change, if another account has it, or this one was deleted."""
+        while True:
+            document = await self._redis.get(_ACCOUNT + subject)
+            if not document:
+                return False
+            account = _ACCOUNT_ADAPTER.validate_json(document)
+            names = [_NAME + fold_username(name) for name in (username, account.username)]
+            renamed = _ACCOUNT_ADAPTER.dump_json(replace(account, username=username))
+            result = await self._rename(keys=[*names, _ACCOUNT + subject], args=[subject, document, renamed])
+            if result != _CHANGED_MEANWHILE:
+                return bool(result)
 
     async def delete(self, account: Account) -> None:
         await self._redis.delete(

@@ -175,10 +175,16 @@ async def check_secret_files(settings: AuthSettings) -> list[CheckResult]:
     declaration = load_declaration(settings)
     exposed: list[ExposedSecret] = []
     for provider in declaration.identity_providers:
-        path = provider.client_secret_file or provider.private_key_file
-        readers = who_can_read(path) if path is not None else ""
-        if path is not None and readers:
-            exposed.append(ExposedSecret(f"identity provider {provider.id}: secret or key", path, readers))
+        scim = provider.scim
+        paths = (
+            provider.client_secret_file or provider.private_key_file,
+            scim.token_file if scim is not None else None,
+            scim.previous_token_file if scim is not None else None,
+        )
+        for path in paths:
+            readers = who_can_read(path) if path is not None else ""
+            if path is not None and readers:
+                exposed.append(ExposedSecret(f"identity provider {provider.id}: secret, key or token", path, readers))
     for client in declaration.clients:
         if client.secret_file is None or client.secret_file == DEMO_SECRET_FILE:
             continue

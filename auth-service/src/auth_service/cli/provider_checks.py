@@ -1,4 +1,4 @@
-"""The checks of identity providers, for the doctor and `provider try`: address, keys, secret, what to register there."""
+"""The checks of identity providers, for the doctor and `provider try`: addresses, keys, and the client secret."""
 
 import os
 import time
@@ -37,6 +37,7 @@ async def check_provider(provider: IdentityProvider) -> list[CheckResult]:
             CheckResult(f"{place}: register the callback URL {provider.redirect_uri} there", ok=True),
             CheckResult(f"{place}: the address for back-channel logout is {provider.backchannel_logout_uri}", ok=True),
             CheckResult(f"{place}: issuer {provider.issuer}, scopes {' '.join(provider.scopes)}", ok=True),
+            *_describe_scim(provider, place),
             *_check_rules(provider, place),
             *await _check_answers(connection, place),
         ]
@@ -61,6 +62,13 @@ async def _check_answers(connection: ProviderConnection, place: str) -> list[Che
             return [*results, CheckResult(f"{place}: {failure.description}", ok=False, hint=hint)]
         results.append(CheckResult(f"{place}: {result.what}", ok=result.ok, hint=result.hint, warning=result.warning))
     return results
+
+
+def _describe_scim(provider: IdentityProvider, place: str) -> list[CheckResult]:
+    if not provider.scim_tokens:
+        return []
+    what = f"{place}: the address for SCIM is {provider.scim_uri}, and {provider.scim_subject} must have the subject"
+    return [CheckResult(what, ok=True)]
 
 
 def _check_rules(provider: IdentityProvider, place: str) -> list[CheckResult]:

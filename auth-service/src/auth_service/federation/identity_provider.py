@@ -1,7 +1,7 @@
 """An identity provider as the service uses it: the declaration with its preset filled in and its secrets read."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -11,9 +11,9 @@ from joserfc.errors import JoseError
 
 from auth_service.accounts.claim_rules import HOSTED_DOMAIN_CLAIM
 from auth_service.declaration import DeclarationInvalid
-from auth_service.declared_providers import DeclaredProvider, ProviderKind
-from auth_service.paths import BACKCHANNEL_LOGOUT_PATH, PROVIDER_CALLBACK_PATH
-from security_common.secret_files import read_secret_file
+from auth_service.declared_providers import DeclaredProvider, ProviderKind, ScimSubject
+from auth_service.paths import BACKCHANNEL_LOGOUT_PATH, PROVIDER_CALLBACK_PATH, SCIM_PATH
+from security_common.secret_files import MIN_KEY_CHARACTERS, read_secret_file
 from security_common.web_urls import parse_web_url
 
 __all__ = ["IdentityProvider", "Preset", "load_providers"]
@@ -59,15 +59,18 @@ PRESETS: Mapping[ProviderKind, Preset] = MappingProxyType(
 class IdentityProvider:
     """One provider. Exactly one of `client_secret` and `private_key` is set.
 
-    `redirect_uri` and `backchannel_logout_uri` are the addresses of this service that are registered at the provider.
+    `redirect_uri`, `backchannel_logout_uri` and `scim_uri` are the addresses of this service for the provider.
+    `scim_tokens` are the bearer tokens with which the provider uses SCIM.
     """
 
     declared: DeclaredProvider
     preset: Preset
     redirect_uri: str
     backchannel_logout_uri: str
+    scim_uri: str
     client_secret: str | None = field(default=None, repr=False)
     private_key: jwk.Key | None = field(default=None, repr=False)
+    scim_tokens: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def id(self) -> str:
@@ -98,6 +101,15 @@ class IdentityProvider:
         domains = (HOSTED_DOMAIN_CLAIM,) if self.declared.hosted_domains else ()
         return tuple(dict.fromkeys([*(condition.claim for condition in conditions), *domains]))
 
+    @property
+    def scim_subject(self) -> ScimSubject:
+        """The attribute of SCIM with the subject of a person."""
+        return self.declared.scim.subject if self.declared.scim is not None else ScimSubject.EXTERNAL_ID
+
+    def normalize_subject(self, subject: str) -> str:
+        """The subject as ID tokens have it: the object ids of Entra ID are in lower case there."""
+        return subject.lower() if self.declared.kind is ProviderKind.ENTRA else subject
+
     def name(self, language: str) -> str:
         """The name on pages."""
         declared = self.declared.name
@@ -116,7 +128,12 @@ class IdentityProvider:
 
 def load_providers(declared: Iterable[DeclaredProvider], *, issuer: str) -> dict[str, IdentityProvider]:
     """The providers by id. Raises `DeclarationInvalid` if a secret or key file cannot be used."""
-    return {each.id: _load(each, issuer) for each in declared}
+    providers = {each.id: _load(each, issuer) for each in declared}
+    tokens = [token for provider in providers.values() for token in provider.scim_tokens]
+    if len(set(tokens)) != len(tokens):
+        hint = "each token belongs to one provider: write another one into the file"
+        raise DeclarationInvalid("two token files of scim have the same token", hint=hint)
+    return providers
 
 
 def _load(declared: DeclaredProvider, issuer: str) -> IdentityProvider:
@@ -129,9 +146,27 @@ def _load(declared: DeclaredProvider, issuer: str) -> IdentityProvider:
         preset=PRESETS[declared.kind],
         redirect_uri=f"{issuer}{PROVIDER_CALLBACK_PATH.format(provider=declared.id)}",
         backchannel_logout_uri=f"{issuer}{BACKCHANNEL_LOGOUT_PATH.format(provider=declared.id)}",
+        scim_uri=f"{issuer}{SCIM_PATH}",
         client_secret=secret,
         private_key=_read_key(declared, key_text) if key_text is not None else None,
+        scim_tokens=tuple(_read_scim_tokens(declared)),
     )
+
+
+def _read_scim_tokens(declared: DeclaredProvider) -> Iterator[str]:
+    scim = declared.scim
+    files = {"scim.token_file": scim.token_file, "scim.previous_token_file": scim.previous_token_file} if scim else {}
+    for member, path in files.items():
+        token = _read(declared, path, member)
+        if token is None:
+            continue
+        if len(token) < MIN_KEY_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token:
+            raise DeclarationInvalid(
+                f"identity provider {declared.id}: {member} is not usable as a bearer token",
+                hint=f"write at least {MIN_KEY_CHARACTERS} characters without spaces, for example"
+                " `openssl rand -hex 32`",
+            )
+        yield token
 
 
 def _read(declared: DeclaredProvider, path: Path | None, member: str) -> str | None:

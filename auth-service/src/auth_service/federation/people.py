@@ -93,6 +93,8 @@ class People:
             return await self._add(sign_in, subject, kept)
         if identity.is_deleted:
             raise _refused(Reason.ACCOUNT_DELETED, claims, "the account was deleted here")
+        if identity.is_inactive:
+            raise _refused(Reason.ACCOUNT_DISABLED, claims, "the identity provider has deactivated the account")
         identity = replace(
             identity,
             provider=provider.id,

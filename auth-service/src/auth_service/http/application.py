@@ -27,6 +27,9 @@ __all__ = ["AuthApplication", "Endpoints", "PlainEndpoint", "new_page_router", "
 
 BODY_TIMEOUT_SECONDS = 10.0
 
+# The order of the methods in the Allow header.
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+
 PageHandler = Callable[..., Awaitable[Response]]
 
 
@@ -106,7 +109,8 @@ class PlainEndpoint:
 class Endpoints:
     """What the application serves.
 
-    Errors of `pages` are rendered by `render_page`, all others as JSON. Scripts of any origin may use the paths in
+    Errors of `pages` are rendered by `render_page`, those of paths that begin with a key of `render_by_prefix` by its
+    value, all others as JSON. Scripts of any origin may use the paths in
     `cross_origin`. `not_found` is the JSON object for unknown paths. `body_bytes_by_path` are other limits than 64 KiB.
     """
 
@@ -114,6 +118,7 @@ class Endpoints:
     routers: Sequence[APIRouter]
     plain: Sequence[PlainEndpoint]
     render_page: RenderError
+    render_by_prefix: Mapping[str, RenderError]
     cross_origin: Collection[str]
     not_found: Mapping[str, Any]
     body_bytes_by_path: Mapping[str, int]
@@ -141,6 +146,7 @@ class AuthApplication(WebApplication):
             issuer=issuer,
             render_page=endpoints.render_page,
             page_paths=paths_of(endpoints.pages),
+            render_by_prefix=endpoints.render_by_prefix,
             allowed_methods=methods,
             not_found=endpoints.not_found,
         )
@@ -186,6 +192,5 @@ class AuthApplication(WebApplication):
             if "GET" in accepted:
                 accepted.add("HEAD")
         return {
-            path: ", ".join(method for method in ("GET", "POST", "HEAD") if method in accepted)
-            for path, accepted in methods.items()
+            path: ", ".join(method for method in _METHODS if method in accepted) for path, accepted in methods.items()
         }

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from auth_service.errors import (
+    EndpointNotFound,
     InvalidRequest,
     MethodNotAllowed,
     OAuthError,
@@ -63,7 +64,8 @@ class ErrorHandler:
     """The exception handler of the application.
 
     `render_page` renders the errors of `page_paths`, which people open in a browser; other errors are JSON.
-    `allowed_methods` are those of each path. `not_found` is the JSON object for unknown paths.
+    `render_by_prefix` has the renderers of other paths, by the beginning of the path. `allowed_methods` are those of
+    each path. `not_found` is the JSON object for unknown paths.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class ErrorHandler:
         issuer: str,
         render_page: RenderError,
         page_paths: Collection[str],
+        render_by_prefix: Mapping[str, RenderError],
         allowed_methods: Mapping[str, str],
         not_found: Mapping[str, Any],
     ) -> None:
@@ -80,13 +83,14 @@ class ErrorHandler:
         self._page_paths = frozenset(page_paths)
         # A path with a parameter, such as /oauth2/callback/{provider}: what is before the parameter.
         self._page_prefixes = tuple(path.partition("{")[0] for path in page_paths if "{" in path)
+        self._render_by_prefix = render_by_prefix
         self._allowed_methods = allowed_methods
         self._not_found = not_found
 
     async def __call__(self, request: Request, error: Exception) -> Response:
         """The response to a request whose handler raised an exception, or that no route matches."""
         if isinstance(error, HTTPException) and error.status_code == 404:
-            return json_response(self._not_found, status=404)
+            return self._render_not_found(request)
         if isinstance(error, HTTPException):  # routing raises 404 and 405 only; handlers raise `OAuthError`
             allowed = self._allowed_methods.get(request.scope["path"]) or (error.headers or {}).get("Allow", "GET")
             response = self._render(MethodNotAllowed(f"the method is not allowed here; use {allowed}"), request)
@@ -106,16 +110,25 @@ class ErrorHandler:
     def render_refusal(self, refusal: Refusal, scope: Scope) -> Response:
         """The response to a request that the edge refuses before it reaches a route."""
         if isinstance(refusal, NotFound):
-            return json_response(self._not_found, status=404)
+            return self._render_not_found(Request(scope))
         return self._render(_oauth_error_of(refusal), Request(scope))
 
     def _is_page(self, path: str) -> bool:
         return path in self._page_paths or path.startswith(self._page_prefixes)
 
+    def _render_not_found(self, request: Request) -> Response:
+        render = self._renderer_of(request.scope["path"])
+        if render is None:
+            return json_response(self._not_found, status=404)
+        return render(EndpointNotFound("there is nothing at this path"), request)
+
     def _render(self, error: OAuthError, request: Request) -> Response:
-        if self._is_page(request.scope["path"]):
-            return self._render_page(error, request)
-        return error_response(error, issuer=self._issuer)
+        path = request.scope["path"]
+        render = self._render_page if self._is_page(path) else self._renderer_of(path)
+        return render(error, request) if render is not None else error_response(error, issuer=self._issuer)
+
+    def _renderer_of(self, path: str) -> RenderError | None:
+        return next((render for prefix, render in self._render_by_prefix.items() if path.startswith(prefix)), None)
 
 
 def _oauth_error_of(refusal: Refusal) -> OAuthError:

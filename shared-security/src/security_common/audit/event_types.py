@@ -38,6 +38,10 @@ class EventType(StrEnum):
     """auth-service: a person signed in at an identity provider for the first time and got an account. Details: client,
     subject; `look_alike` if another account has that username or e-mail address.
     """
+    ACCOUNT_PROVISIONING = "account_provisioning"
+    """auth-service: an identity provider added, changed, deactivated or deleted a user over SCIM, or a token for SCIM
+    was wrong. Details: subject; the provider, or the reason.
+    """
     ACCOUNT_RECHECK = "account_recheck"
     """auth-service: an identity provider was asked again about a user, and refused. Details: subject; the reason."""
     PROVIDER_LOGOUT = "provider_logout"

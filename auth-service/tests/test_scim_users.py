@@ -1,0 +1,321 @@
+"""Identity providers add, change, deactivate and delete their users over SCIM 2.0."""
+
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from openid_provider import OpenIdProvider
+from provider_users import CompanyUser, in_redis, wait_until
+from running_auth import Service
+from scim_clients import OTHER_TOKEN, PREVIOUS_TOKEN, USER_SCHEMA, ScimClient, new_user
+from signing_in import Page, Request, refresh
+
+from auth_service.accounts.account import Account
+from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.store import AccountStore
+
+PROFILE = Request("app", {"scope": "openid profile email offline_access mcp.access"})
+
+
+def sign_in(provider: OpenIdProvider, user: CompanyUser, subject: str) -> dict[str, str]:
+    """The tokens after a sign-in at the provider."""
+    provider.claims = {"sub": subject, "groups": ["staff"], "name": "Name at the provider"}
+    return user.tokens(PROFILE).json()
+
+
+def subject_of(user: CompanyUser, tokens: dict[str, str]) -> str:
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    return user.http.get("/oauth2/userinfo", headers=bearer).json()["sub"]
+
+
+def actions(service: Service, account: str) -> list[str]:
+    lines = [
+        json.loads(line)
+        for path in service.settings.security.audit_dir.rglob("security_audit.log")
+        for line in path.read_text().splitlines()
+    ]
+    events = [line for line in lines if line["event_type"] == "account_provisioning"]
+    return [event["action_taken"] for event in events if event["user_id"] == account]
+
+
+def test_a_user_who_was_added_signs_in_to_that_account(
+    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
+) -> None:
+    sent = new_user(emails=[{"value": "hong@example.com", "type": "work", "primary": True}], title="Engineer")
+    answer = scim.send("POST", "Users", sent)
+    created = answer.json()
+    assert answer.headers["content-type"] == "application/scim+json"
+    assert answer.headers["location"] == created["meta"]["location"]
+    assert created["meta"]["location"].endswith(f"/scim/v2/Users/{created['id']}")
+    assert {name: created[name] for name in ("externalId", "userName", "displayName", "active", "emails")} == {
+        name: sent[name] for name in ("externalId", "userName", "displayName", "active", "emails")
+    }
+    assert "title" not in created
+    assert scim.send("GET", f"Users/{created['id']}").json() == created
+    tokens = sign_in(provider, scim_user, sent["externalId"])
+    assert subject_of(scim_user, tokens) == created["id"]
+    assert scim.send("GET", f"Users/{created['id']}").json()["displayName"] == "Name at the provider"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "Replace", "path": "active", "value": "False"},
+        {"op": "replace", "value": {"active": False}},
+        {"op": "replace", "path": "active", "value": [{"value": "False"}]},
+        {"op": "Replace", "path": f"{USER_SCHEMA}:active", "value": False},
+    ],
+    ids=["Entra ID", "Okta", "wrapped", "with schema"],
+)
+def test_item_e141_deactivation_ends_sessions_and_grants_at_once(
+    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser, operation: dict[str, Any]
+) -> None:
+    user = scim.add()
+    tokens = sign_in(provider, scim_user, user["externalId"])
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    answer = scim.patch(user["id"], operation)
+    assert (answer.status_code, answer.json()["active"]) == (200, False)
+    assert refresh(scim_user.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert scim_user.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
+    assert Page(scim_user.open(Request("app").path).text).action == "/oauth2/sign-in"
+    page = scim_user.sign_in_at_provider(Request("app"))
+    assert (page.status_code, "cannot be used here" in page.text) == (403, True)
+    assert actions(scim.service, user["id"]) == ["account_provisioned", "account_deactivated"]
+
+
+def test_an_activated_user_signs_in_again_and_earlier_grants_stay_ended(
+    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
+) -> None:
+    user = scim.add()
+    token = sign_in(provider, scim_user, user["externalId"])["refresh_token"]
+    scim.patch(user["id"], {"op": "Replace", "path": "active", "value": "False"})
+    ended_at = time.time()
+    again = scim.patch(user["id"], {"op": "Replace", "path": "active", "value": "True"})
+    assert again.json()["active"] is True
+    wait_until(lambda: time.time() > ended_at + 1)  # the times of sign-ins are in whole seconds
+    assert subject_of(scim_user, sign_in(provider, scim_user, user["externalId"])) == user["id"]
+    assert refresh(scim_user.http, "app", token).json()["error"] == "invalid_grant"
+    assert actions(scim.service, user["id"])[-1] == "account_activated"
+
+
+def test_a_user_who_was_added_as_inactive_cannot_sign_in(
+    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
+) -> None:
+    user = scim.add(active=False)
+    provider.claims = {"sub": user["externalId"], "groups": ["staff"]}
+    assert scim_user.sign_in_at_provider(Request("app")).status_code == 403
+
+
+def test_a_provider_does_not_enable_what_an_operator_disabled(
+    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
+) -> None:
+    user = scim.add()
+
+    async def disable(connection: Any) -> None:
+        await AccountStore(connection).change(user["id"], lambda account: replace(account, disabled=True))
+
+    in_redis(scim.service, disable)
+    assert scim.patch(user["id"], {"op": "replace", "value": {"active": True}}).status_code == 200
+    provider.claims = {"sub": user["externalId"], "groups": ["staff"]}
+    assert scim_user.sign_in_at_provider(Request("app")).status_code == 403
+
+
+def test_a_deleted_user_is_gone_until_the_provider_adds_the_user_again(
+    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
+) -> None:
+    sent = new_user()
+    user = scim.send("POST", "Users", sent).json()
+    tokens = sign_in(provider, scim_user, sent["externalId"])
+    assert scim.send("DELETE", f"Users/{user['id']}").status_code == 204
+    assert refresh(scim_user.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert scim_user.sign_in_at_provider(Request("app")).status_code == 403
+    assert scim.send("GET", f"Users/{user['id']}").status_code == 404
+    assert scim.send("DELETE", f"Users/{user['id']}").status_code == 404
+    assert scim.find(f'externalId eq "{sent["externalId"]}"').json()["totalResults"] == 0
+    again = scim.send("POST", "Users", sent)
+    assert again.status_code == 201
+    assert again.json()["id"] != user["id"]
+    assert subject_of(scim_user, sign_in(provider, scim_user, sent["externalId"])) == again.json()["id"]
+    assert actions(scim.service, user["id"])[-1] == "account_removed"
+
+
+def test_the_account_of_an_operator_keeps_its_name_and_is_not_deleted(
+    provider: OpenIdProvider, scim: ScimClient
+) -> None:
+    account = Account(subject="u_linked_account", username="linked", name="Name by the operator")
+    identity = Identity(
+        provider="company",
+        issuer=provider.issuer,
+        subject="linked by an operator",
+        account=account.subject,
+        linked_at_seconds=time.time(),
+        checked_at_seconds=0.0,
+    )
+
+    async def link(connection: Any) -> None:
+        await AccountStore(connection).add(account, PasswordHasher().hash("long enough"))
+        await Identities(connection).link(identity)
+
+    in_redis(scim.service, link)
+    (found,) = scim.find('externalId eq "linked by an operator"').json()["Resources"]
+    assert found["id"] == account.subject
+    changed = scim.patch(found["id"], {"op": "replace", "value": {"displayName": "Changed", "userName": "changed"}})
+    assert (changed.status_code, changed.json()) == (200, found)
+    assert scim.send("DELETE", f"Users/{found['id']}").status_code == 204
+    stored = in_redis(scim.service, lambda connection: AccountStore(connection).find(account.subject))
+    assert (stored.name, stored.disabled, stored.signed_out_at_seconds > 0) == ("Name by the operator", False, True)
+
+
+def test_a_user_who_signed_in_first_is_found_and_changed(
+    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
+) -> None:
+    provider.claims = {"sub": "signed in first", "groups": ["staff"], "preferred_username": "first@example.com"}
+    scim_user.tokens(PROFILE)
+    (found,) = scim.find('userName eq "First@example.com"').json()["Resources"]
+    (same,) = scim.find('externalId eq "signed in first" and userName eq "first@example.com"').json()["Resources"]
+    assert found == same
+    assert scim.find('externalId eq "signed in first" and userName eq "other"').json()["Resources"] == []
+    assert scim.send("POST", "Users", new_user(externalId="signed in first")).json()["scimType"] == "uniqueness"
+    assert scim.patch(found["id"], {"op": "replace", "value": {"active": False}}).json()["active"] is False
+
+
+ENTRA_CHANGES = [
+    {"op": "Replace", "path": "displayName", "value": "Hong Gildong"},
+    {"op": "Replace", "path": "userName", "value": "hong.gildong@example.com"},
+    {"op": "Add", "path": 'emails[type eq "work"].value', "value": "gildong@example.com"},
+    {"op": "Add", "path": "name.givenName", "value": "Gildong"},
+    {"op": "Add", "path": 'phoneNumbers[type eq "mobile"].value', "value": "010-0000-0000"},
+    {"op": "Add", "path": "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", "value": "R&D"},
+]
+ENTRA_VALUES = {
+    "displayName": "Kim",
+    "name.givenName": "K",
+    'emails[type eq "work"].value': "kim-new@example.com",
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": "R&D",
+}
+
+
+def test_the_changes_of_entra_id(scim: ScimClient) -> None:
+    user = scim.add()
+    changed = scim.patch(user["id"], *ENTRA_CHANGES).json()
+    assert (changed["displayName"], changed["userName"]) == ("Hong Gildong", "hong.gildong@example.com")
+    assert changed["emails"] == [{"value": "gildong@example.com", "type": "work", "primary": True}]
+    assert scim.find(f'userName eq "{user["userName"]}"').json()["totalResults"] == 0
+    assert scim.find('userName eq "hong.gildong@example.com"').json()["Resources"] == [changed]
+    values = scim.patch(user["id"], {"op": "Add", "value": ENTRA_VALUES}).json()
+    assert (values["displayName"], values["emails"][0]["value"]) == ("Kim", "kim-new@example.com")
+    removed = scim.patch(user["id"], {"op": "Remove", "path": 'emails[type eq "work"]'}).json()
+    assert "emails" not in removed
+    assert actions(scim.service, user["id"]) == ["account_provisioned", *["account_changed"] * 3]
+
+
+def test_item_e145_the_whole_user_as_okta_sends_it(scim: ScimClient) -> None:
+    user = scim.add()
+    whole = {
+        "schemas": [USER_SCHEMA],
+        "id": "another id",
+        "meta": {"resourceType": "Group"},
+        "userName": "okta-user@example.com",
+        "name": {"givenName": "Gildong", "familyName": "Hong"},
+        "emails": [
+            {"value": "private@example.com", "type": "home"},
+            {"primary": True, "value": "okta-user@example.com", "type": "work"},
+        ],
+        "externalId": user["externalId"],
+        "groups": [],
+        "password": "not stored",
+        "active": True,
+    }
+    changed = scim.send("PUT", f"Users/{user['id']}", whole).json()
+    assert (changed["id"], changed["userName"]) == (user["id"], "okta-user@example.com")
+    assert (changed["displayName"], changed["emails"][0]["value"]) == ("Gildong Hong", "okta-user@example.com")
+    patched = scim.patch(user["id"], {"op": "replace", "value": {**whole, "id": user["id"]} | {"meta": None}})
+    assert (patched.status_code, patched.json()["scimType"]) == (400, "mutability")
+    inactive = scim.send("PUT", f"Users/{user['id']}", {**whole, "active": False}).json()
+    assert inactive["active"] is False
+    kept = scim.send("PUT", f"Users/{user['id']}", {name: whole[name] for name in whole if name != "active"}).json()
+    assert kept["active"] is False, "a resource that says nothing does not activate the user"
+
+
+def test_items_e139_and_e140_an_unknown_user_and_one_that_exists(scim: ScimClient) -> None:
+    empty = scim.find('userName eq "nobody@example.com"')
+    assert (empty.status_code, empty.json()["totalResults"], empty.json()["Resources"]) == (200, 0, [])
+    user = scim.add()
+    for changes in ({"userName": user["userName"].upper()}, {"externalId": user["externalId"]}):
+        refused = scim.send("POST", "Users", new_user(**changes))
+        assert (refused.status_code, refused.json()["scimType"]) == (409, "uniqueness")
+    other = scim.add()
+    renamed = scim.patch(other["id"], {"op": "replace", "path": "userName", "value": user["userName"]})
+    assert (renamed.status_code, renamed.json()["scimType"]) == (409, "uniqueness")
+
+
+@pytest.mark.parametrize("changes", [{"userName": "kang@example.com"}, {"emails": [{"value": "Kang@example.com"}]}])
+def test_item_e140_a_local_account_is_never_taken_over(scim: ScimClient, changes: dict[str, Any]) -> None:
+    local = Account(subject="u_local_kang", username="kang@example.com", name="Kang")
+    in_redis(scim.service, lambda connection: AccountStore(connection).add(local, PasswordHasher().hash("long enough")))
+    refused = scim.send("POST", "Users", new_user(**changes))
+    assert (refused.status_code, refused.json()["scimType"]) == (409, "uniqueness")
+    assert scim.find('userName eq "kang@example.com"').json()["totalResults"] == 0
+    assert scim.send("GET", "Users/u_local_kang").status_code == 404
+
+
+def test_item_e138_each_provider_has_its_own_token_and_people(scim: ScimClient, scim_service: Service) -> None:
+    user = scim.add()
+    partner = ScimClient(scim_service, OTHER_TOKEN)
+    assert partner.send("GET", f"Users/{user['id']}").status_code == 404
+    assert partner.patch(user["id"], {"op": "replace", "value": {"active": False}}).status_code == 404
+    assert partner.send("DELETE", f"Users/{user['id']}").status_code == 404
+    assert partner.find(f'userName eq "{user["userName"]}"').json()["totalResults"] == 0
+    assert partner.find(f'id eq "{user["id"]}"').json()["totalResults"] == 0
+    assert ScimClient(scim_service, PREVIOUS_TOKEN).send("GET", f"Users/{user['id']}").json() == user
+    same = partner.send("POST", "Users", new_user(externalId=user["externalId"], userName="partner-1"))
+    assert same.status_code == 201, "the same subject at another issuer is another person"
+
+
+def test_with_user_name_as_the_subject(scim_service: Service) -> None:
+    partner = ScimClient(scim_service, OTHER_TOKEN)
+    user = partner.add(userName="uid-1", externalId=None)
+    assert "externalId" not in user
+    assert partner.find('userName eq "uid-1"').json()["totalResults"] == 1
+    assert partner.find('externalId eq "uid-1"').json()["totalResults"] == 0
+    refused = partner.patch(user["id"], {"op": "replace", "path": "userName", "value": "uid-2"})
+    assert (refused.status_code, refused.json()["scimType"]) == (400, "mutability")
+    assert partner.patch(user["id"], {"op": "replace", "path": "displayName", "value": "Uid"}).status_code == 200
+
+
+def test_pages(scim_service: Service) -> None:
+    partner = ScimClient(scim_service, OTHER_TOKEN)
+    added = [partner.add(userName=f"page-{number}")["id"] for number in range(3)]
+    whole = partner.send("GET", "Users").json()
+    assert whole["totalResults"] == whole["itemsPerPage"] >= len(added)
+    assert [user["id"] for user in whole["Resources"]][-3:] == added, "oldest first"
+    start = whole["totalResults"] - 1
+    page = partner.send("GET", "Users", params={"startIndex": str(start), "count": "1"}).json()
+    assert [user["id"] for user in page["Resources"]] == [added[1]]
+    assert (page["startIndex"], page["itemsPerPage"]) == (start, 1)
+    for parameters in ({"count": "0"}, {"count": "-1"}, {"startIndex": "99999"}):
+        empty = partner.send("GET", "Users", params=parameters).json()
+        assert (empty["Resources"], empty["totalResults"]) == ([], whole["totalResults"])
+    assert partner.send("GET", "Users", params={"startIndex": "0"}).json()["startIndex"] == 1
+
+
+def test_the_documents(scim: ScimClient) -> None:
+    config = scim.send("GET", "ServiceProviderConfig").json()
+    assert config["patch"]["supported"] is True
+    assert not any(config[name]["supported"] for name in ("bulk", "etag", "sort", "changePassword"))
+    assert [entry["id"] for entry in scim.send("GET", "ResourceTypes").json()["Resources"]] == ["User"]
+    (schema,) = scim.send("GET", "Schemas").json()["Resources"]
+    assert schema["id"] == USER_SCHEMA
+    for path in ("ResourceTypes/User", f"Schemas/{USER_SCHEMA}"):
+        assert scim.send("GET", path).json()["id"] in {"User", USER_SCHEMA}
+    paths = scim.service.http.get("/openapi.json").json()["paths"]
+    assert set(paths["/scim/v2/Users/{user_id}"]) == {"get", "put", "patch", "delete"}
+    assert paths["/scim/v2/Users"]["post"]["security"] == [{"bearer": []}]
+
+
+def test_without_scim_in_the_declaration_there_is_no_endpoint(company: Service) -> None:
+    answer = company.http.get("/scim/v2/Users")
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
