@@ -4,20 +4,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from auth_service.accounts.account import Account
-from auth_service.accounts.claim_rules import ClaimGrants, ClaimTooLarge, GroupsLeftOut, apply_rules, may_sign_in
+from auth_service.accounts.claim_rules import apply_rules, may_sign_in
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.local_accounts import LocalAccounts
 from auth_service.declared_providers import DeclaredProvider
 
 __all__ = ["Accounts"]
 
-_NOTHING = ClaimGrants(frozenset(), frozenset())
-
 
 class Accounts:
     """Implements `AccountDirectory`: local accounts, and those of the declared identity providers.
 
     The rules are applied to the stored claims at each use, so that a change of auth.yaml applies to everyone at once.
+    Stored claims are lists of at most 1,000 texts (`select_claims`), so reading them raises nothing.
     """
 
     def __init__(self, local: LocalAccounts, identities: Identities, providers: Mapping[str, DeclaredProvider]) -> None:
@@ -33,7 +32,7 @@ class Accounts:
         usable = [each for each in identities if provider in {None, each.provider} and self._is_usable(each)]
         if not usable:
             return None
-        grants = [self._grants(identity) for identity in usable]
+        grants = [apply_rules(each.claims, self._providers[each.provider].rules) for each in usable]
         return replace(
             account,
             roles=account.roles.union(*(each.roles for each in grants)),
@@ -47,13 +46,4 @@ class Accounts:
             return False
         if identity.issuer not in {provider.resolved_issuer, provider.was_issuer}:
             return False
-        try:
-            return may_sign_in(identity.claims, provider)
-        except (ClaimTooLarge, GroupsLeftOut):
-            return False
-
-    def _grants(self, identity: Identity) -> ClaimGrants:
-        try:
-            return apply_rules(identity.claims, self._providers[identity.provider].rules)
-        except (ClaimTooLarge, GroupsLeftOut):
-            return _NOTHING
+        return may_sign_in(identity.claims, provider)
