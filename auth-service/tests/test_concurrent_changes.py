@@ -63,9 +63,14 @@ def test_a_sign_in_during_the_deletion_is_refused(
     provider.claims |= {"sub": "deleted during a sign-in", "groups": ["staff"]}
     employee.tokens(Request("app"))
     identity = identity_of(company, provider)
-    in_redis(company, lambda connection: delete(connection, identity))
-    assert not in_redis(company, lambda connection: Identities(connection).save(identity))
+
+    def delete_now(_: dict[str, Any]) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(in_redis, company, lambda connection: delete(connection, identity)).result()
+
+    provider.change_tokens = delete_now
     assert employee.sign_in_at_provider(Request("app", {"prompt": "login"})).status_code == 403
+    assert not in_redis(company, lambda connection: Identities(connection).save(identity))
 
 
 def test_changes_at_the_same_moment_are_all_stored(company: Service) -> None:
@@ -80,6 +85,17 @@ def test_changes_at_the_same_moment_are_all_stored(company: Service) -> None:
         return await store.find("u_changed_often")
 
     assert in_redis(company, work).signed_out_at_seconds == 20
+
+
+def test_an_account_is_added_once_under_whatever_name(company: Service) -> None:
+    async def work(connection: Redis) -> tuple[bool, bool, str | None]:
+        store = AccountStore(connection)
+        account = Account(subject="u_added_twice", username="added-twice", name="Twice")
+        first = await store.add(account)
+        second = await store.add(replace(account, username="added-twice#company"))
+        return first, second, await connection.get("auth:account-name:added-twice#company")
+
+    assert in_redis(company, work) == (True, False, None)
 
 
 def test_a_deleted_account_is_not_made_again_by_a_change(company: Service) -> None:

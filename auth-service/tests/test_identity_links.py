@@ -62,6 +62,18 @@ def test_items_e38_and_e40_the_same_address_or_name_is_another_account(
     assert (first["preferred_username"], second["preferred_username"]) == (address, f"{address}#company")
 
 
+def test_names_are_visible_and_addresses_are_whole(
+    provider: OpenIdProvider, employee: CompanyUser, company_visitor: CompanyUser
+) -> None:
+    address = f"{'a' * 120}@example.com"
+    provider.claims |= {"sub": "long", "name": "Hong\u3164\u202e", "preferred_username": "\u3164", "email": address}
+    claims = userinfo(employee)
+    assert (claims["name"], claims["email"]) == ("Hong", address)
+    assert claims["preferred_username"] == address[:100], "the first visible name"
+    provider.claims |= {"email": f"{'a' * 300}@example.com"}
+    assert "email" not in userinfo(company_visitor)
+
+
 def test_the_demo_account_cannot_be_taken_over(provider: OpenIdProvider, employee: CompanyUser) -> None:
     provider.claims |= {"sub": "demo", "preferred_username": "demo", "email": "demo@example.com"}
     assert userinfo(employee)["sub"] not in {"demo", "u_3kT8mWnq0Zr5VxBdJ2yLhA"}

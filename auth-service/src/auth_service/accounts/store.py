@@ -40,7 +40,7 @@ class AccountStore:
         return await self.find(str(subject)) if subject else None
 
     async def add(self, account: Account, password_hash: str = "") -> bool:
-        """False, without any change, if the username is taken. All keys are written, or none.
+        """False, without any change, if the username is taken or the account exists. All keys are written, or none.
 
         An account of an identity provider has no password hash.
         """

@@ -20,6 +20,7 @@ from auth_service.declared_providers import AccountPolicy, ProviderKind
 from auth_service.federation.id_token_rules import number_claim, subject_of
 from auth_service.federation.identity_provider import IdentityProvider
 from auth_service.protocol import Clock, RandomBytes, new_user_id
+from auth_service.web.visible_names import visible_name
 from security_common.audit import Reason
 from security_common.errors import SecurityError
 
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 _LABEL_CLAIMS = ("preferred_username", "upn", "email", "name")
-_MAX_NAME_CHARACTERS = 100
+_MAX_EMAIL_CHARACTERS = 254
 _MAX_METHODS = 10
 _MAX_METHOD_LENGTH = 32
 _OKTA_GROUP_LIMIT = 100
@@ -150,8 +151,8 @@ class People:
         account = Account(
             subject=identity.account,
             username=label,
-            name=_text(claims, "name") or label,
-            email=_text(claims, "email"),
+            name=_name(claims, "name") or label,
+            email=_email(claims),
             created_at_seconds=self.clock(),
             provider=identity.provider,
         )
@@ -162,7 +163,7 @@ class People:
                 return named, looks_alike or suffix != ""
         # The last name is derived from the key of this person, so another request has just added the account.
         stored = await self.store.find(identity.account)
-        return stored if stored is not None else account, True
+        return stored if stored is not None else account, False
 
     async def _rename(self, account: Account, claims: Mapping[str, Any]) -> Account | None:
         """The account with the present name and e-mail address; None if it was deleted in the meantime.
@@ -171,7 +172,7 @@ class People:
         """
         if account.provider is None:
             return account
-        name, email = _text(claims, "name") or account.name, _text(claims, "email")
+        name, email = _name(claims, "name") or account.name, _email(claims)
         if (name, email) == (account.name, account.email):
             return account
         return await self.store.change(account.subject, lambda stored: replace(stored, name=name, email=email))
@@ -216,7 +217,7 @@ def _unusable_claims_refused(claims: Mapping[str, Any]) -> Generator[None]:
 
 def label_of(claims: Mapping[str, Any]) -> str:
     """A name by which people recognize the account at the provider. It identifies nobody."""
-    return next((text for name in _LABEL_CLAIMS if (text := _text(claims, name))), None) or "user"
+    return next((text for name in _LABEL_CLAIMS if (text := _name(claims, name))), None) or "user"
 
 
 def methods_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
@@ -236,13 +237,17 @@ def authenticated_at(claims: Mapping[str, Any]) -> float | None:
     return number_claim(claims, "auth_time")
 
 
-def _text(claims: Mapping[str, Any], name: str) -> str | None:
-    """The claim in one printable line of at most 100 characters; None if it is not usable."""
-    value = claims.get(name)
-    if not isinstance(value, str):
-        return None
-    line = " ".join("".join(each if each.isprintable() else " " for each in value).split())[:_MAX_NAME_CHARACTERS]
-    return line.strip() or None
+def _name(claims: Mapping[str, Any], claim: str) -> str | None:
+    """The claim as a visible name (`visible_name`), so that two names that look the same are the same."""
+    value = claims.get(claim)
+    return visible_name(value) if isinstance(value, str) else None
+
+
+def _email(claims: Mapping[str, Any]) -> str | None:
+    """The e-mail address as it is; None if it is longer than an address can be (RFC 5321), or not printable."""
+    value = claims.get("email")
+    is_usable = isinstance(value, str) and 0 < len(value) <= _MAX_EMAIL_CHARACTERS and value.isprintable()
+    return value if is_usable else None
 
 
 def _refused(reason: Reason, claims: Mapping[str, Any], description: str, *, hint: str = "") -> PersonRefused:
