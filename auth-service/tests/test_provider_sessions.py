@@ -78,11 +78,11 @@ def test_a_refresh_token_that_a_session_gave_is_checked_in_the_background(
 ) -> None:
     sign_in(provider, employee, "family from a session")
     key = identity_of(company, provider).key
-    in_redis(company, lambda connection: connection.zrem("auth:recheck", key))
+    in_redis(company, lambda connection: connection.zrem("auth:recheck:company", key))
     request = Request("app")
     code = sent_to_client(employee.open(request.path))["code"]
     assert "refresh_token" in redeem(employee.http, request, code).json()
-    assert in_redis(company, lambda connection: connection.zscore("auth:recheck", key)) is not None
+    assert in_redis(company, lambda connection: connection.zscore("auth:recheck:company", key)) is not None
 
 
 @pytest.mark.parametrize(

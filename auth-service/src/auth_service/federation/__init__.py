@@ -7,6 +7,6 @@
 
 The browser's part is in `authorize.provider_sign_in`. Nothing of the provider's tokens reaches a client, a log or an
 audit event. OpenID Connect Core section 3.1, Discovery, Back-Channel Logout, RFC 7636, RFC 9207, RFC 9700. Keys:
-`auth:provider-sign-in:{<interaction id>}:<digest>`, `auth:recheck`, `auth:recheck-lock:<identity>`,
+`auth:provider-sign-in:{<interaction id>}:<digest>`, `auth:recheck:<provider>`, `auth:recheck-lock:<identity>`,
 `auth:logout-token:<digest>`.
 """

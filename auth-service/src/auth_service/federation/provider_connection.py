@@ -31,6 +31,7 @@ from auth_service.protocol import Clock
 __all__ = ["ProviderConnection", "ProviderTokens", "TokenResponse"]
 
 _KEY_RETRY_SECONDS = 30.0
+_PAUSE_SECONDS = 30.0
 _ASSERTION_SECONDS = 60
 _MAX_TOKEN_CHARACTERS = 32 * 1024
 # Errors of a token request that are about this service's own client (RFC 6749 section 5.2).
@@ -66,7 +67,13 @@ class ProviderConnection:
         self._http = ProviderHttp(provider.declared.ca_file)
         self._clock = clock
         self._metadata = CachedDocument(self._fetch_metadata, provider_id=provider.id, name="metadata", clock=clock)
+        self._paused_until_seconds = 0.0
         self.signing_keys = CachedDocument(self._fetch_keys, provider_id=provider.id, name="keys", clock=clock)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the provider did not answer a moment ago, so that requests without a user should wait."""
+        return self._clock() < self._paused_until_seconds
 
     async def metadata(self) -> ProviderMetadata:
         """The metadata, at most an hour old; the last one while the provider does not answer."""
@@ -86,7 +93,12 @@ class ProviderConnection:
         A provider may have replaced that token, so the caller stores the new one before `read_refreshed`, which can
         fail.
         """
-        return await self._request_tokens({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        try:
+            return await self._request_tokens({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        except ProviderFailure as failure:
+            if failure.problem is ProviderProblem.UNREACHABLE:
+                self._paused_until_seconds = self._clock() + _PAUSE_SECONDS
+            raise
 
     async def read_refreshed(self, response: TokenResponse) -> ProviderTokens:
         """The claims of a response to `refresh`; its ID token, if any, satisfies `REFRESHED_ID_TOKEN_RULES`."""
