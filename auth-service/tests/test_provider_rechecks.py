@@ -108,6 +108,20 @@ def test_a_provider_that_does_not_answer_is_waited_for_until_twice_the_interval(
     assert refused.headers["retry-after"] == "30"
 
 
+def test_a_copied_refresh_token_is_found_while_the_provider_does_not_answer(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    token = sign_in(provider, employee, "copied in an outage")
+    following = refresh(employee.http, "app", token).json()["refresh_token"]
+    stored_response = f"auth:refresh-response:{token.partition('.')[0]}:1"
+    in_redis(company, lambda connection: connection.delete(stored_response))  # the grace period ends
+    provider.is_down = True
+    let_time_pass(company, provider, 3 * HOUR)
+    assert refresh(employee.http, "app", following).status_code == 503
+    assert outcome(refresh(employee.http, "app", token)) == (400, "invalid_grant")
+    assert outcome(refresh(employee.http, "app", following)) == (400, "invalid_grant"), "the family is revoked"
+
+
 def test_item_e66_two_refreshes_at_once_ask_the_provider_once(
     provider: OpenIdProvider, employee: CompanyUser, company: Service
 ) -> None:
@@ -233,10 +247,10 @@ def test_the_background_finds_a_user_who_is_gone(
     let_time_pass(company, provider)
     provider.token_error, provider.description = "invalid_grant", "account not found"
     key = identity_of(company, provider).key
-    in_redis(company, lambda connection: connection.zadd("auth:recheck", {key: 1}))
+    in_redis(company, lambda connection: connection.zadd("auth:recheck:company", {key: 1}))
     wait_until(lambda: identity_of(company, provider).must_sign_in)  # the service looks every few seconds
     assert Page(employee.open(Request("app").path).text).action == "/oauth2/sign-in"
-    wait_until(lambda: in_redis(company, lambda connection: connection.zscore("auth:recheck", key)) is None)
+    wait_until(lambda: in_redis(company, lambda connection: connection.zscore("auth:recheck:company", key)) is None)
 
 
 def test_one_identity_that_cannot_be_read_does_not_stop_the_checks_of_others(
@@ -247,9 +261,9 @@ def test_one_identity_that_cannot_be_read_does_not_stop_the_checks_of_others(
     provider.token_error, provider.description = "invalid_grant", "account not found"
     key = identity_of(company, provider).key
     in_redis(company, lambda connection: connection.set("auth:identity:unreadable", "{}"))
-    in_redis(company, lambda connection: connection.zadd("auth:recheck", {"unreadable": 1, key: 2}))
+    in_redis(company, lambda connection: connection.zadd("auth:recheck:company", {"unreadable": 1, key: 2}))
     wait_until(lambda: identity_of(company, provider).must_sign_in)
-    assert in_redis(company, lambda connection: connection.zscore("auth:recheck", "unreadable")) > time.time()
+    assert in_redis(company, lambda connection: connection.zscore("auth:recheck:company", "unreadable")) > time.time()
     in_redis(company, lambda connection: connection.delete("auth:identity:unreadable"))
 
 

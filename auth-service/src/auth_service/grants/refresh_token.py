@@ -54,8 +54,12 @@ class RefreshTokenGrantHandler:
             await self._revoke_copied(grant, request, Reason.OTHER_CLIENT)
             raise InvalidGrant(_REFUSAL)
         check_resource(grant, request)
+        requested = _requested_scopes(grant, request)
+        if await self.refresh_tokens.is_reused(presented):
+            await self._revoke_copied(grant, request, Reason.ROTATED_BEFORE)
+            raise InvalidGrant(_REFUSAL)
         await self.provider_check.require_fresh(grant, request)
-        scopes = await self._current_scopes(grant, request)
+        scopes = await self._current_scopes(grant, requested, request)
         response = await self.tokens.mint(
             grant, request.client, scopes=scopes, refresh_token=self.refresh_tokens.next_token(presented)
         )
@@ -66,23 +70,19 @@ class RefreshTokenGrantHandler:
             raise InvalidGrant(_REFUSAL)
         return self._load(stored_response) if rotation is Rotation.REPEATED else response
 
-    async def _current_scopes(self, grant: AuthorizationGrant, request: TokenRequest) -> tuple[str, ...]:
+    async def _current_scopes(
+        self, grant: AuthorizationGrant, requested: tuple[str, ...], request: TokenRequest
+    ) -> tuple[str, ...]:
         """The scopes of the new token: those of the grant that are requested and still allowed.
 
         If the grant is not valid any more, revokes its family and raises `InvalidGrant`. If the rules of the user's
         identity provider allow no scope at present, raises `InvalidGrant` without revoking the family. Raises
-        `InvalidScope` if a scope is requested that was not part of the authorization request, or if the account and the
-        consent allow none of the requested ones.
+        `InvalidScope` if the account and the consent allow none of the requested ones.
         """
         permissions = await self.permissions.read(grant)
         if permissions is None:
             await self.refresh_tokens.revoke_family(grant.family_id)
             raise InvalidGrant(GRANT_ENDED)
-        requested = grant.scopes if request.scopes is None else request.scopes
-        # Clients repeat the scopes of the authorization request. Scopes that were not granted then (`dropped`) are
-        # ignored now; others must not be requested (RFC 6749 section 6).
-        if not set(requested) <= {*grant.scopes, *grant.dropped}:
-            raise InvalidScope("scope names more than was requested at the authorization endpoint")
         return permissions.restrict([scope for scope in requested if scope in grant.scopes], request.client)
 
     async def _revoke_copied(self, grant: AuthorizationGrant, request: TokenRequest, reason: Reason) -> None:
@@ -105,3 +105,15 @@ class RefreshTokenGrantHandler:
     def _load(self, stored: str) -> TokenResponse:
         response = _RESPONSE_ADAPTER.validate_json(stored)
         return replace(response, expires_in_seconds=max(0, response.expires_in_seconds - int(self.clock())))
+
+
+def _requested_scopes(grant: AuthorizationGrant, request: TokenRequest) -> tuple[str, ...]:
+    """The requested scopes; those of the grant by default. Raises `InvalidScope`.
+
+    Clients repeat the scopes of the authorization request. Scopes that were not granted then (`dropped`) are ignored
+    later; others must not be requested (RFC 6749 section 6).
+    """
+    requested = grant.scopes if request.scopes is None else request.scopes
+    if not set(requested) <= {*grant.scopes, *grant.dropped}:
+        raise InvalidScope("scope names more than was requested at the authorization endpoint")
+    return requested

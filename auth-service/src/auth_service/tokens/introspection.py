@@ -94,7 +94,7 @@ class IntrospectionEndpoint:
         if presented is None or presented.family.grant.client_id != client.client_id:
             return _INACTIVE
         grant = presented.family.grant
-        if not await self.refresh_tokens.is_current(presented) or await self.permissions.read(grant) is None:
+        if not presented.is_current or await self.permissions.read(grant) is None:
             return _INACTIVE
         return {
             "active": True,

@@ -33,6 +33,7 @@ __all__ = ["PresentedRefreshToken", "RefreshTokenFamily", "RefreshTokens", "Rota
 _FAMILY = "auth:family:"
 _RESPONSE = "auth:refresh-response:"
 _OF_ACCOUNT = "auth:account-families:"
+_FAMILIES_AT_A_TIME = 100
 _ROTATE = files("auth_service.tokens").joinpath("rotate_refresh_token.lua").read_text(encoding="utf-8")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{16})\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})")
 
@@ -48,11 +49,12 @@ class RefreshTokenFamily:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentedRefreshToken:
-    """A genuine token of a family that still exists."""
+    """A genuine token of a family that still exists. `is_current`: it had not been rotated when it was read."""
 
     token: str = field(repr=False)
     family: RefreshTokenFamily
     generation: int
+    is_current: bool
 
 
 class Rotation(StrEnum):
@@ -89,13 +91,15 @@ class RefreshTokens:
         expires_at_seconds = int(self.clock()) + self.absolute_seconds
         seed = self.random_bytes(16).hex()
         family = RefreshTokenFamily(grant=grant, seed=seed, expires_at_seconds=expires_at_seconds)
-        key = _FAMILY + grant.family_id
+        key, of_account = _FAMILY + grant.family_id, _OF_ACCOUNT + grant.subject
         async with self.redis.pipeline(transaction=True) as pipe:
             pipe.hset(key, mapping={"family": _FAMILY_ADAPTER.dump_json(family, by_alias=True), "generation": 1})
             pipe.expire(key, self._idle_seconds_of(family))
+            if grant.provider is not None:
+                pipe.zadd(of_account, {grant.family_id: expires_at_seconds})
+                pipe.zremrangebyscore(of_account, 0, self.clock())
+                pipe.expire(of_account, self.absolute_seconds)
             await pipe.execute()
-        if grant.provider is not None:
-            await self._add_to_account(family)
         return self._make_token(family, 1)
 
     async def read(self, token: str) -> PresentedRefreshToken | None:
@@ -103,20 +107,20 @@ class RefreshTokens:
         parts = _TOKEN.fullmatch(token)
         if parts is None:
             return None
-        document = await self.redis.hget(_FAMILY + parts[1], "family")
-        if document is None:
+        document, current_generation = await self.redis.hmget(_FAMILY + parts[1], ["family", "generation"])
+        if document is None or current_generation is None:
             return None
         family = _FAMILY_ADAPTER.validate_json(document)
         generation = int(parts[2])
         is_genuine = hmac.compare_digest(self._make_token(family, generation), token)
         if not is_genuine or family.expires_at_seconds <= self.clock():
             return None
-        return PresentedRefreshToken(token=token, family=family, generation=generation)
+        is_current = current_generation == str(generation)
+        return PresentedRefreshToken(token=token, family=family, generation=generation, is_current=is_current)
 
-    async def is_current(self, presented: PresentedRefreshToken) -> bool:
-        """Whether the token has not been rotated yet."""
-        generation = await self.redis.hget(_FAMILY + presented.family.grant.family_id, "generation")
-        return generation == str(presented.generation)
+    async def is_reused(self, presented: PresentedRefreshToken) -> bool:
+        """Whether the token was rotated longer ago than the grace period, so that it is treated as copied."""
+        return not presented.is_current and not await self.redis.exists(_response_key(presented))
 
     def next_token(self, presented: PresentedRefreshToken) -> str:
         """The token that replaces the presented one."""
@@ -129,7 +133,7 @@ class RefreshTokens:
         Otherwise no response may be sent; at REUSED, the family was deleted.
         """
         family, encryption = presented.family, self._response_encryption(presented.token)
-        keys = [_FAMILY + family.grant.family_id, f"{_RESPONSE}{family.grant.family_id}:{presented.generation}"]
+        keys = [_FAMILY + family.grant.family_id, _response_key(presented)]
         encrypted = encryption.encrypt(response.encode()).decode("ascii")
         args = [presented.generation, encrypted, self.grace_seconds, self._idle_seconds_of(family)]
         outcome, stored = await self.redis.register_script(_ROTATE)(keys=keys, args=args)
@@ -139,11 +143,19 @@ class RefreshTokens:
         return rotation, response
 
     async def has_live_families(self, subject: str) -> bool:
-        """Whether a user of an identity provider has a family that was neither revoked nor expired."""
-        for family_id in await self.redis.zrangebyscore(_OF_ACCOUNT + subject, self.clock(), "+inf"):
-            if await self.redis.exists(f"{_FAMILY}{family_id}"):
+        """Whether a user of an identity provider has a family that was neither revoked nor expired.
+
+        The newest are looked up first. The entries of others are removed, so that they are looked up once.
+        """
+        key = _OF_ACCOUNT + subject
+        while True:
+            found = await self.redis.zrevrangebyscore(key, "+inf", self.clock(), start=0, num=_FAMILIES_AT_A_TIME)
+            newest = [str(family_id) for family_id in found]
+            if not newest:
+                return False
+            if await self.redis.exists(*(f"{_FAMILY}{family_id}" for family_id in newest)):
                 return True
-        return False
+            await self.redis.zrem(key, *newest)
 
     async def grants_of(self, subject: str) -> list[AuthorizationGrant]:
         """The grants of a user of an identity provider whose refresh tokens were neither revoked nor expired."""
@@ -153,12 +165,6 @@ class RefreshTokens:
             if document is not None:
                 grants.append(_FAMILY_ADAPTER.validate_json(document).grant)
         return grants
-
-    async def _add_to_account(self, family: RefreshTokenFamily) -> None:
-        key, now = _OF_ACCOUNT + family.grant.subject, self.clock()
-        await self.redis.zadd(key, {family.grant.family_id: family.expires_at_seconds})
-        await self.redis.zremrangebyscore(key, 0, now)
-        await self.redis.expire(key, self.absolute_seconds)
 
     async def revoke_family(self, family_id: str) -> None:
         """Revokes the refresh tokens of the family.
@@ -190,3 +196,7 @@ class RefreshTokens:
     def _mac(self, message: str) -> str:
         digest = hmac.digest(self.pepper, message.encode(), "sha256")
         return base64url(digest)
+
+
+def _response_key(presented: PresentedRefreshToken) -> str:
+    return f"{_RESPONSE}{presented.family.grant.family_id}:{presented.generation}"
