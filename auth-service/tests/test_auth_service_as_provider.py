@@ -50,7 +50,7 @@ identity_providers:
         config=tmp_path / "second.yaml", issuer=issuer, port=port, redis_url=own_redis[0], demo=False
     )
     request = Request("app", {"scope": "openid profile mcp.access offline_access", "max_age": "300"})
-    with httpx2.Client(timeout=20) as http:
+    with httpx2.Client(timeout=20, verify=False) as http:
         page = follow(http, http.get(f"{issuer}{request.path}"))
         assert str(page.url).startswith(first.issuer), "one provider and no passwords: straight to the other service"
         page = submit(http, page, username="demo", password="demo", action="sign_in")

@@ -33,7 +33,7 @@ class Replica:
         self.address = f"http://127.0.0.1:{self.port}"
         command = [str(Path(sys.executable).with_name("auth-service")), "serve"]
         self.process = subprocess.Popen(command, env={**environment, "AUTH_PORT": str(self.port)})
-        self.http = httpx2.Client(base_url=self.address, timeout=20)
+        self.http = httpx2.Client(base_url=self.address, timeout=20, verify=False)
 
     def wait(self) -> None:
         deadline = time.monotonic() + 60
