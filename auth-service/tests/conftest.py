@@ -261,9 +261,7 @@ def scim_service(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Service:
     folder = tmp_path_factory.mktemp("declaration")
-    return start_scim_service(
-        start_shared_service, folder, running_openid_provider, redis_url=new_database(redis_url)
-    )
+    return start_scim_service(start_shared_service, folder, running_openid_provider, redis_url=new_database(redis_url))
 
 
 @pytest.fixture
