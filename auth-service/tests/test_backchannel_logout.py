@@ -247,6 +247,15 @@ def test_a_session_of_another_user_is_not_ended(
     assert is_signed_in(employee)
 
 
+def test_keys_that_are_not_available(
+    start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any], provider: OpenIdProvider
+) -> None:
+    service = start_with_provider(start_service, tmp_path, declare(OpenIdProvider(port=9)), redis_url=own_redis[0])
+    answer = service.http.post("/oauth2/backchannel-logout/company", data={"logout_token": provider.logout_token()})
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert answer.headers["retry-after"] == "30"
+
+
 def test_other_addresses_and_methods(provider: OpenIdProvider, employee: CompanyUser) -> None:
     assert log_out(employee, provider.logout_token(), "unknown").status_code == 404
     assert employee.http.get("/oauth2/backchannel-logout/company").status_code == 405

@@ -212,6 +212,42 @@ def test_the_changes_of_entra_id(scim: ScimClient) -> None:
     assert actions(scim.service, user["id"]) == ["account_provisioned", *["account_changed"] * 3]
 
 
+@pytest.mark.parametrize(
+    ("operations", "name"),
+    [
+        ([{"op": "replace", "path": "name.formatted", "value": "Formatted"}], "Formatted"),
+        ([{"op": "replace", "value": {"name": {"givenName": "Gildong", "familyName": "Hong"}}}], "Gildong Hong"),
+        (
+            [
+                {"op": "Replace", "path": "displayName", "value": "Shown"},
+                {"op": "Replace", "path": "name.formatted", "value": "Formatted"},
+            ],
+            "Shown",
+        ),
+    ],
+    ids=["formatted", "parts", "both"],
+)
+def test_the_name_that_is_shown(scim: ScimClient, operations: list[dict[str, Any]], name: str) -> None:
+    user = scim.add()
+    assert scim.patch(user["id"], *operations).json()["displayName"] == name
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"),
+    [
+        ({"attributes": "userName, active"}, {"schemas", "id", "userName", "active"}),
+        ({"attributes": f"{USER_SCHEMA}:displayName"}, {"schemas", "id", "displayName"}),
+        ({"attributes": "name.formatted"}, {"schemas", "id", "name"}),
+        ({"excludedAttributes": "id,meta,externalId,name,displayName"}, {"schemas", "id", "userName", "active"}),
+    ],
+)
+def test_a_part_of_the_attributes(scim: ScimClient, parameters: dict[str, str], names: set[str]) -> None:
+    user = scim.add()
+    assert scim.send("GET", f"Users/{user['id']}", params=parameters).json().keys() == names
+    (found,) = scim.find(f'id eq "{user["id"]}"', **parameters).json()["Resources"]
+    assert found.keys() == names
+
+
 def test_item_e145_the_whole_user_as_okta_sends_it(scim: ScimClient) -> None:
     user = scim.add()
     whole = {

@@ -39,18 +39,23 @@ __all__ = ["ScimEndpoints"]
 
 _DEFAULT_PAGE = 100
 _MAX_INDEX = 10**9
+_SELECTION = (
+    Parameter("attributes", "Names of the attributes to return, separated by commas."),
+    Parameter("excludedAttributes", "Names of attributes to leave out, separated by commas."),
+)
+_SELECTION_QUERY = ParameterTable(*_SELECTION)
 _QUERY = ParameterTable(
     Parameter("filter", 'Such as userName eq "hong@example.com": userName, externalId and id with eq and and.'),
     Parameter("startIndex", "The first user of the page, from 1."),
     Parameter("count", f"The number of users of the page, {MAX_PAGE} at most."),
-    Parameter("attributes", "Accepted and not used: all attributes are returned."),
-    Parameter("excludedAttributes", "Accepted and not used: all attributes are returned."),
+    *_SELECTION,
 )
 
 _CONTENT: Mapping[str, Any] = {SCIM_MEDIA_TYPE: {"schema": {"type": "object"}}}
 _SECURITY: Mapping[str, Any] = {"security": [{"bearer": []}]}
 
 
+_ALWAYS_RETURNED = frozenset({"schemas", "id"})
 _SUCCESS: Mapping[str, int] = {"POST": 201, "DELETE": 204}
 
 
@@ -101,7 +106,7 @@ class ScimEndpoints:
             _Operation(f"{descriptions}/{USER_SCHEMA}", self.respond_with_schema, "scim-user-schema", "Users' schema"),
             _Operation(users, self.list_users, "scim-list", "Find users", extra=_QUERY.as_query()),
             _Operation(users, self.add, "scim-add", "Add a user", method="POST", extra=_body("userName")),
-            _Operation(user, self.show, "scim-show", "A user"),
+            _Operation(user, self.show, "scim-show", "A user", extra=_SELECTION_QUERY.as_query()),
             _Operation(
                 user, self.replace_user, "scim-replace", "Replace a user", method="PUT", extra=_body("userName")
             ),
@@ -148,13 +153,16 @@ class ScimEndpoints:
             found = await self.users.find(provider, parse_filter(text))
             matching = [found] if found is not None else []
             total, users = len(matching), matching[start - 1 : start - 1 + count]
-        resources = [self._resource(provider, user) for user in users]
+        resources = [_select(self._resource(provider, user), form) for user in users]
         return scim_response(list_response(resources, total=total, start_index=start))
 
-    async def show(self, http: Request, user_id: str) -> Response:
+    async def show(
+        self, http: Request, user_id: str, form: Annotated[Form, Depends(QueryString(_SELECTION_QUERY))]
+    ) -> Response:
         """The user. Raises `ScimNotFound`."""
         provider = await self._authenticate(http)
-        return scim_response(self._resource(provider, await self.users.load(provider, user_id)))
+        refuse_repeated_parameters(form)
+        return scim_response(_select(self._resource(provider, await self.users.load(provider, user_id)), form))
 
     async def add(self, http: Request) -> Response:
         """The new user, with status 201. Raises `ScimNotUnique`, `ScimValueInvalid`, `ScimSyntaxInvalid`."""
@@ -251,6 +259,22 @@ class ScimEndpoints:
         if attributes.email is not None:
             resource["emails"] = [{"value": attributes.email, "type": "work", "primary": True}]
         return resource
+
+
+def _select(resource: Mapping[str, Any], form: Form) -> Mapping[str, Any]:
+    """The part of a resource that `attributes` or `excludedAttributes` select (RFC 7644 section 3.9)."""
+    wanted, excluded = _attribute_names(form.get("attributes")), _attribute_names(form.get("excludedAttributes"))
+    return {
+        name: value
+        for name, value in resource.items()
+        if name in _ALWAYS_RETURNED or ((not wanted or name.lower() in wanted) and name.lower() not in excluded)
+    }
+
+
+def _attribute_names(text: str | None) -> frozenset[str]:
+    """The names in lower case, without the schema and without the part of an attribute."""
+    names = (name.strip().lower().removeprefix(f"{USER_SCHEMA}:".lower()) for name in (text or "").split(","))
+    return frozenset(name.partition(".")[0] for name in names if name)
 
 
 def _number(form: Form, name: str, default: int) -> int:

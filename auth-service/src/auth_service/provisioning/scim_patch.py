@@ -24,6 +24,7 @@ from auth_service.provisioning.user_attributes import (
     read_external_id,
     read_name,
     read_user_name,
+    read_whole_name,
 )
 
 __all__ = ["apply_patch"]
@@ -44,7 +45,6 @@ _IGNORED = frozenset(
         "groups",
         "ims",
         "locale",
-        "name",
         "nickname",
         "password",
         "phonenumbers",
@@ -79,9 +79,14 @@ def apply_patch(user: UserAttributes, document: Mapping[str, Any], *, user_id: s
     operations: Any = document.get("operations")
     if not isinstance(operations, list) or not 0 < len(cast("list[Any]", operations)) <= _MAX_OPERATIONS:
         raise ScimSyntaxInvalid(f"Operations must be a list of 1 to {_MAX_OPERATIONS} operations")
-    for operation in cast("list[Any]", operations):
-        for change in _changes_of(operation):
+    changes = [change for operation in cast("list[Any]", operations) for change in _changes_of(operation)]
+    # Entra ID sends `displayName` and `name`, in any order, and only one name is stored.
+    has_display_name = any(change.name == "displayname" for change in changes)
+    for change in changes:
+        if change.name != "name":
             user = _apply(user, change, user_id)
+        elif not has_display_name:
+            user = _change_name(user, change)
     return user
 
 
@@ -136,6 +141,14 @@ def _apply(user: UserAttributes, change: _Change, user_id: str) -> UserAttribute
             return user
         case _:
             raise ScimPathInvalid("the attribute is not known")
+
+
+def _change_name(user: UserAttributes, change: _Change) -> UserAttributes:
+    """`name` or `name.formatted`; other parts of the name are not stored."""
+    if change.part not in {None, "formatted"}:
+        return user
+    name = read_whole_name(change.value) if change.part is None else read_name(change.value)
+    return replace(user, display_name=name or user.user_name)
 
 
 def _change_external_id(user: UserAttributes, change: _Change) -> UserAttributes:

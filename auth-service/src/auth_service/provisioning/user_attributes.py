@@ -18,6 +18,7 @@ __all__ = [
     "read_name",
     "read_user",
     "read_user_name",
+    "read_whole_name",
     "unwrap",
 ]
 
@@ -92,6 +93,18 @@ def read_name(value: Any) -> str | None:
     return _text(value, "displayName", _MAX_NAME_CHARACTERS)
 
 
+def read_whole_name(value: Any) -> str | None:
+    """`formatted` of `name`, otherwise its parts; None if all are empty. Raises `ScimValueInvalid`."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ScimValueInvalid("name must be an object")
+    parts = fold_names(cast("dict[str, Any]", value))
+    words = [read_name(parts.get(part)) for part in ("givenname", "familyname")]
+    joined = " ".join(word for word in words if word)[:_MAX_NAME_CHARACTERS]
+    return read_name(parts.get("formatted")) or joined or None
+
+
 def read_active(value: Any) -> bool:
     """`active`; Entra ID sends it as a text. Raises `ScimValueInvalid`."""
     value = unwrap(value)
@@ -135,16 +148,9 @@ def _read_entry(entry: Any) -> dict[str, Any]:
 
 
 def _choose_name(resource: Mapping[str, Any]) -> str | None:
-    """The name to show: `displayName`, otherwise the whole `name`, otherwise its parts."""
-    name: Any = resource.get("name")
-    if name is not None and not isinstance(name, dict):
-        raise ScimValueInvalid("name must be an object")
-    parts = fold_names(cast("dict[str, Any]", name or {}))
-    whole = read_name(resource.get("displayname")) or read_name(parts.get("formatted"))
-    if whole is not None:
-        return whole
-    words = [read_name(parts.get(part)) for part in ("givenname", "familyname")]
-    return " ".join(word for word in words if word)[:_MAX_NAME_CHARACTERS] or None
+    """The name to show: `displayName`, otherwise `name`."""
+    whole_name = read_whole_name(resource.get("name"))
+    return read_name(resource.get("displayname")) or whole_name
 
 
 def _text(value: Any, name: str, max_characters: int) -> str | None:
