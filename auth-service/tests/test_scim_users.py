@@ -101,6 +101,15 @@ def test_an_activated_user_signs_in_again_and_earlier_grants_stay_ended(
     assert actions(scim.service, user["id"])[-1] == "account_activated"
 
 
+def test_deactivation_is_done_and_recorded_although_another_change_is_refused(scim: ScimClient) -> None:
+    user, other = scim.add(), scim.add()
+    changes = {"active": False, "userName": other["userName"]}
+    refused = scim.patch(user["id"], {"op": "replace", "value": changes})
+    assert (refused.status_code, refused.json()["scimType"]) == (409, "uniqueness")
+    assert scim.send("GET", f"Users/{user['id']}").json()["active"] is False
+    assert actions(scim.service, user["id"]) == ["account_provisioned", "account_deactivated"]
+
+
 def test_a_user_who_was_added_as_inactive_cannot_sign_in(
     provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
 ) -> None:

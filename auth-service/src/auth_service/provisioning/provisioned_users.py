@@ -108,9 +108,7 @@ class ProvisionedUsers:
     async def change(
         self, provider: IdentityProvider, user: ProvisionedUser, wanted: UserAttributes
     ) -> ProvisionedUser:
-        """The user with these attributes. Deactivation takes effect first, whatever else is refused."""
-        if not wanted.active and not user.identity.is_inactive:
-            await self._deactivate(user)
+        """The user with these attributes; `deactivate` is a step of its own."""
         _check_subject_unchanged(provider, user, wanted)
         if user.account.provider == provider.id:
             await self._change_account(provider, user.account, wanted)
@@ -123,7 +121,7 @@ class ProvisionedUsers:
 
         The identity is kept, so that a sign-in does not make a new account. The provider can add the user again.
         """
-        await self._deactivate(user)
+        await self.deactivate(user)
         others = [
             identity
             for identity in await self.identities.of_account(user.account.subject)
@@ -134,7 +132,7 @@ class ProvisionedUsers:
             await self.consents.delete_all(user.account.subject)
             await self.store.delete(user.account)
 
-    async def _deactivate(self, user: ProvisionedUser) -> None:
+    async def deactivate(self, user: ProvisionedUser) -> None:
         """Sign-ins are refused from the first step on; sessions and grants end at once."""
         await self.identities.change(
             user.identity.key, lambda stored: replace(stored, is_inactive=True, must_sign_in=True, refresh_token=None)

@@ -204,12 +204,15 @@ class ScimEndpoints:
     async def _change(
         self, http: Request, provider: IdentityProvider, user: ProvisionedUser, wanted: UserAttributes
     ) -> Response:
+        """The changed user. Deactivation is done and recorded first, whatever else is refused."""
         before = user.attributes(provider)
+        if before.active and not wanted.active:
+            await self.users.deactivate(user)
+            await self._record(http, provider, user.account.subject, Action.ACCOUNT_DEACTIVATED)
         changed = await self.users.change(provider, user, wanted)
         after = changed.attributes(provider)
-        if after.active != before.active:
-            action = Action.ACCOUNT_ACTIVATED if after.active else Action.ACCOUNT_DEACTIVATED
-            await self._record(http, provider, user.account.subject, action)
+        if after.active and not before.active:
+            await self._record(http, provider, user.account.subject, Action.ACCOUNT_ACTIVATED)
         if replace(after, active=before.active) != before:
             await self._record(http, provider, user.account.subject, Action.ACCOUNT_CHANGED)
         return scim_response(self._resource(provider, changed))
