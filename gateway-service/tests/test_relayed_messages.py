@@ -12,6 +12,7 @@ from upstream_servers import EMAIL, PHONE, STREAM_HEAD, TEXT_RESULT, RawUpstream
 pytestmark = pytest.mark.anyio
 
 META = "io.modelcontextprotocol/"
+BOTH = "application/json, text/event-stream"
 Request = Mapping[str, Any]
 
 
@@ -37,11 +38,13 @@ class Streaming:
         self.gateway = gateway
         self.upstream = upstream
 
-    async def call(self, *, stateless: bool = True, **metadata: Any) -> tuple[str, list[dict[str, Any]]]:
+    async def call(
+        self, *, stateless: bool = True, accept: str = BOTH, **metadata: Any
+    ) -> tuple[str, list[dict[str, Any]]]:
         """The media type of the response, and its messages."""
         own = {f"{META}protocolVersion": "2026-07-28", f"{META}clientCapabilities": {}} if stateless else {}
         params = {"name": "crm_act", "arguments": {}, "_meta": {**own, **metadata}}
-        headers = {"accept": "application/json, text/event-stream", "authorization": f"Bearer {self.gateway.token()}"}
+        headers = {"accept": accept, "authorization": f"Bearer {self.gateway.token()}"}
         if stateless:
             headers |= {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "crm_act"}
         body = {"jsonrpc": "2.0", "id": "call-1", "method": "tools/call", "params": params}
@@ -73,15 +76,15 @@ async def streaming(start_gateway: Callable[..., Any]) -> AsyncIterator[Callable
 
 
 @pytest.mark.parametrize("stateless", [True, False])
-@pytest.mark.parametrize("token", ["p-1", 7, 0])
+@pytest.mark.parametrize(("token", "accept"), [("p-1", BOTH), (7, "text/event-stream"), (0, BOTH)])
 async def test_progress_has_the_token_of_the_client(
-    streaming: Callable[..., Any], stateless: bool, token: str | int
+    streaming: Callable[..., Any], stateless: bool, token: str | int, accept: str
 ) -> None:
     def respond(request: Request) -> bytes:
         return progress(request, progress=1, total=2) + progress(request, progress=2.50, message="b") + answer(request)
 
     running = await streaming(respond)
-    media_type, messages = await running.call(stateless=stateless, progressToken=token)
+    media_type, messages = await running.call(stateless=stateless, accept=accept, progressToken=token)
     assert media_type == "text/event-stream"
     assert [message.get("params") for message in messages[:-1]] == [
         {"progressToken": token, "progress": 1, "total": 2},

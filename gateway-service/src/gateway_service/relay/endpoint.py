@@ -102,7 +102,7 @@ class McpEndpoint:
         if stream is not None and stream.is_open:
             await stream.finish(response.body)
         else:
-            await response(scope, receive, send)
+            await _in_accepted_form(response, headers)(scope, receive, send)
 
     async def _respond(
         self, body: bytes, headers: RequestHeaders, caller: Caller, stream: ClientStream | None
@@ -124,7 +124,7 @@ class McpEndpoint:
             with self._running.track(self._name, caller, request.id):
                 result = await self._result(client)
             if isinstance(result, EncodedResult):
-                return _response(encode_result(request.id, result), headers, status=200)
+                return _response(encode_result(request.id, result), status=200)
             answer = result_message(request.id, with_result_type(result, is_stateless=stateless))
         except MissingScope as missing:
             scopes = missing.scopes.union(self._resource.scopes)
@@ -135,7 +135,7 @@ class McpEndpoint:
         except RpcError as error:
             status = _status_of(error, stateless=stateless)
             answer = error_message(request.id if request else None, error)
-        return _response(encode(answer), headers, status=status)
+        return _response(encode(answer), status=status)
 
     def _accept(self, message: ClientNotification | None, caller: Caller) -> None:
         if message is not None and message.method == "notifications/cancelled":
@@ -173,10 +173,14 @@ def _status_of(error: RpcError, *, stateless: bool) -> int:
     return _STATUSES_SINCE_2026.get(error.code, 200) if stateless else 200
 
 
-def _response(body: bytes, headers: RequestHeaders, *, status: int) -> HttpResponse:
-    media_type = _JSON
-    accept = headers.last(b"accept")
-    if status == 200 and not accepts(accept, _JSON) and accepts(accept, EVENT_STREAM):
-        body, media_type = event_of(body), EVENT_STREAM
+def _response(body: bytes, *, status: int) -> HttpResponse:
     further = (_RETRY_AFTER,) if status == 503 else ()
-    return HttpResponse(status, body, ((b"content-type", media_type.encode()), *further))
+    return HttpResponse(status, body, ((b"content-type", _JSON.encode()), *further))
+
+
+def _in_accepted_form(response: HttpResponse, headers: RequestHeaders) -> HttpResponse:
+    """The answer as the only event of a stream, if the client accepts nothing but event streams."""
+    accept = headers.last(b"accept")
+    if response.status != 200 or accepts(accept, _JSON) or not accepts(accept, EVENT_STREAM):
+        return response
+    return HttpResponse(200, event_of(response.body), ((b"content-type", EVENT_STREAM.encode()),))
