@@ -8,6 +8,7 @@ notification `notifications/cancelled`.
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -121,7 +122,7 @@ class McpEndpoint:
             client = ClientRequest(
                 message=request, headers=headers, caller=caller, is_stateless=stateless, stream=stream
             )
-            with self._running.track(self._name, caller, request.id):
+            with nullcontext() if stateless else self._running.track(self._name, caller, request.id):
                 result = await self._result(client)
             if isinstance(result, EncodedResult):
                 return _response(encode_result(request.id, result), status=200)

@@ -44,7 +44,7 @@ class RunningRequests:
     def cancel(self, address: str, caller: Caller, params: Mapping[str, Any]) -> None:
         """Cancels the request that the parameters of `notifications/cancelled` name."""
         request_id: Any = params.get("requestId")
-        if not isinstance(request_id, str | int):
+        if not isinstance(request_id, str | int) or isinstance(request_id, bool):
             return
         tasks = self._tasks.get(_key(address, caller, request_id), [])
         if len(tasks) == 1:
