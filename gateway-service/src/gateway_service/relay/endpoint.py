@@ -58,7 +58,7 @@ _ALWAYS_400 = frozenset({HEADER_MISMATCH, INVALID_REQUEST, UNSUPPORTED_PROTOCOL_
 _STATUSES_SINCE_2026 = {INVALID_PARAMS: 400, METHOD_NOT_FOUND: 404}
 
 
-_Call = Callable[[ClientRequest], Awaitable[dict[str, Any]]]
+_Call = Callable[[ClientRequest], Awaitable[dict[str, Any] | EncodedResult]]
 
 
 class McpEndpoint:
@@ -87,6 +87,8 @@ class McpEndpoint:
             self._calls["resources/read"] = partial(requests.read_resource, components)
         if listing.has_prompts or listing.has_resources:
             self._calls["completion/complete"] = partial(requests.complete, components)
+        if listing.has_live_tools:
+            self._calls["tools/list"] = listing.request_tools
 
     def replace(self) -> None:
         """Ends the subscriptions of this address, because another endpoint serves it from now on."""
@@ -148,8 +150,6 @@ class McpEndpoint:
             return await call(client)
         if client.message.method == "subscriptions/listen" and client.is_stateless:
             return await self._subscriptions.listen(client)
-        if self._listing.has_live_tools(client):
-            return await self._listing.request_tools(client)
         answer = self._listing.answer(client)
         if answer is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")

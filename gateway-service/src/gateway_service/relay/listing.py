@@ -41,6 +41,7 @@ class Listing:
         self._upstream = upstreams.get(address.name)
         self._live = LiveLists(address, catalogue, upstreams)
         self._capabilities: dict[str, Any] = {"tools": {}, "logging": {}}
+        self.has_live_tools = bool(self._live.names)
         self.has_prompts = components.has_prompts(address.upstreams)
         self.has_resources = components.has_resources(address.upstreams)
         if self.has_prompts:
@@ -67,10 +68,6 @@ class Listing:
             "ping": _empty_result,
             "logging/setLevel": _empty_result,
         }
-
-    def has_live_tools(self, client: ClientRequest) -> bool:
-        """Whether the request is for tools that are requested for its caller."""
-        return bool(self._live.names) and client.message.method == "tools/list"
 
     async def request_tools(self, client: ClientRequest) -> EncodedResult:
         """The result of `tools/list` with the tools that the upstreams have for this caller. Raises `RpcError`."""
