@@ -71,11 +71,14 @@ class ListSubscriptions:
             honoured = {f"{kind}ListChanged": True for kind in kinds}
             await stream.notify(_ACKNOWLEDGED, {"notifications": honoured, **metadata})
             sent_at = time.monotonic()
-            while time.monotonic() < ends_at and not self._is_replaced:
+            is_over = False
+            while not is_over:
                 await asyncio.sleep(POLL_SECONDS)
+                is_replaced = self._is_replaced  # which can change while a notification is sent
+                is_over = is_replaced or time.monotonic() >= ends_at
                 for kind in kinds:
                     revision = self._revisions[kind]()
-                    if revision != known[kind] or self._is_replaced:
+                    if revision != known[kind] or is_replaced:
                         known[kind] = revision
                         await stream.notify(f"notifications/{kind}/list_changed", metadata)
                         sent_at = time.monotonic()
