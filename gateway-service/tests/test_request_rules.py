@@ -68,6 +68,12 @@ async def test_headers_that_differ_from_the_body_are_refused(
     assert upstream.calls == 0
 
 
+async def test_a_call_whose_parameter_header_differs_is_recorded(gateway: Any) -> None:
+    await gateway.post(json.dumps(call_message(region="kr")).encode(), {**HEADERS, "mcp-param-region": "us"})
+    (recorded,) = gateway.events()
+    assert (recorded["tool_name"], recorded["reason"]) == ("crm_act", "invalid_arguments")
+
+
 @pytest.mark.parametrize("name", ["mcp-protocol-version", "mcp-method", "mcp-name"])
 async def test_a_header_that_is_sent_twice_is_refused(gateway: Any, upstream: RawUpstream, name: str) -> None:
     headers = [*HEADERS.items(), (name, HEADERS[name]), ("authorization", f"Bearer {gateway.token()}")]
@@ -138,7 +144,8 @@ async def test_arguments_that_are_not_an_object_are_refused(gateway: Any, argume
     message["params"]["arguments"] = arguments
     answer = await gateway.post(json.dumps(message).encode(), HEADERS)
     assert (answer.status, answer.error["code"]) == (400, -32602)
-    assert gateway.events()[-1]["reason"] == "invalid_arguments"
+    recorded = gateway.events()[-1]
+    assert (recorded["tool_name"], recorded["reason"]) == ("crm_act", "invalid_arguments")
 
 
 METHODS = ("resources/list", "resources/read", "prompts/get", "completion/complete", "tasks/get", "")

@@ -72,11 +72,15 @@ class ToolCalls:
         if tool is None:
             return await self._answer_unknown(address, name, client)
         if not isinstance(arguments, dict):
-            await self._records.record_rejected(client.caller, Reason.INVALID_ARGUMENTS)
+            await self._record_malformed(tool, client)
             raise RpcError(INVALID_PARAMS, "the arguments must be an object")
         arguments = cast("dict[str, Any]", arguments)
         if client.is_stateless:
-            require_equal_headers(tool.parameter_headers, arguments, client.headers)
+            try:
+                require_equal_headers(tool.parameter_headers, arguments, client.headers)
+            except RpcError:
+                await self._record_malformed(tool, client)
+                raise
         call = ToolCall(
             upstream=tool.upstream,
             secured=tool.secured,
@@ -87,6 +91,9 @@ class ToolCalls:
             has_changed=self._catalogue.refuses(tool),
         )
         return await self._calls.run(call, client)
+
+    async def _record_malformed(self, tool: GatewayTool, client: ClientRequest) -> None:
+        await self._records.record_rejected(client.caller, Reason.INVALID_ARGUMENTS, component=tool.secured.name)
 
     async def _answer_unknown(self, address: Address, name: Any, client: ClientRequest) -> dict[str, Any]:
         """The same answer for a tool that does not exist, that no rule names, and that the upstream has removed."""
