@@ -14,7 +14,7 @@ __all__ = ["ComponentCall", "TranslatedError"]
 
 
 class TranslatedError(RpcError):
-    """An error of a call that was executed, or refused by its policy: the HTTP status is 200."""
+    """An error of a call that was executed or refused by its policy: HTTP 200, except for a missing capability."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

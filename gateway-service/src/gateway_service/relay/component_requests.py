@@ -34,10 +34,8 @@ class PromptCall(ComponentCall):
 
     method: ClassVar[str] = "prompts/get"
 
-    prompt: GatewayPrompt = field(repr=False)
-
     def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
-        return {"name": self.prompt.name, "arguments": passed} if passed else {"name": self.prompt.name}
+        return {"name": self.named, "arguments": passed} if passed else {"name": self.named}
 
     def read_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(result.get("messages"), list):
@@ -51,15 +49,13 @@ class ResourceRead(ComponentCall):
 
     method: ClassVar[str] = "resources/read"
 
-    uri: str = field(repr=False)
-
     @property
     def requested_uri(self) -> str | None:
-        return self.uri
+        return self.named
 
     def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
         del passed
-        return {"uri": self.uri}
+        return {"uri": self.named}
 
     def error_code(self, code: int, *, is_stateless: bool) -> int:
         """2026-07-28 has no code of its own for a resource that does not exist."""
@@ -122,7 +118,6 @@ class ComponentRequests:
             arguments=arguments,
             named=prompt.name,
             task=prompt.rule.task,
-            prompt=prompt,
         )
         return await self._calls.run(call, client)
 
@@ -138,7 +133,6 @@ class ComponentRequests:
             secured=resource.secured,
             arguments={"uri": uri},
             named=uri,
-            uri=uri,
             task=resource.rule.task,
         )
         result = await self._calls.run(call, client)

@@ -123,8 +123,8 @@ class RelayedCalls:
     ) -> TranslatedError | UpstreamFailure:
         """The error of an upstream as it may be sent. A code that the protocol reserves becomes an internal error.
 
-        An upstream that cannot work without asking the user says so with a reserved code, which a client needs that
-        could be asked.
+        An upstream that cannot work without input of the user answers with a reserved code. A client that could be
+        asked gets that code.
         """
         if failure.code == MISSING_CLIENT_CAPABILITY:
             inputs = self._input_requests.of_call(component, client, self._upstreams[component.upstream].declaration)
