@@ -133,7 +133,7 @@ class GenerationMaker:
             settings.path_of(name): McpEndpoint(
                 address,
                 components.addresses[name],
-                protected_resource(settings, settings.resource_of(name) if name != ALL else settings.resource),
+                protected_resource(settings, settings.resource_of(name)),
                 tools=tools,
                 requests=requests,
                 listing=Listing(address, catalogue, components, by_name),

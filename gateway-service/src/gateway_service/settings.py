@@ -60,14 +60,14 @@ class GatewaySettings(ResourceServerSettings):
         return self.lock or (self.upstreams or Path()).with_name("gateway.lock")
 
     def path_of(self, upstream: str) -> str:
-        """The path of the address of one upstream; for an empty name, that of the address with all of them."""
+        """The path of the address of one upstream; for an empty name, of the address with all of them."""
         return f"{self.mcp_path}/{upstream}" if upstream else self.mcp_path
 
     def resource_of(self, upstream: str) -> str:
-        """The URL of the address of one upstream."""
-        return f"{self.resource}/{upstream}"
+        """The URL of the address of one upstream; for an empty name, of the address with all of them."""
+        return f"{self.resource}/{upstream}" if upstream else self.resource
 
     def trusted_issuer(self, upstreams: tuple[str, ...]) -> TrustedIssuer:
         """The issuer with the audiences of all addresses. The guard compares that of a token with its address."""
-        audiences = (self.resource, *map(self.resource_of, upstreams))
+        audiences = tuple(map(self.resource_of, ("", *upstreams)))
         return TrustedIssuer(self.issuer, audiences, internal_url=self.auth_internal_url, setting="GATEWAY_ISSUER")

@@ -42,7 +42,7 @@ async def call_tool(
     if not isinstance(parsed, dict):
         raise CallFailed("the arguments are not a JSON object", hint="""for example '{"id": "c_1"}'""")
     token = read_secret_file(token_file) if token_file else sys.stdin.read().strip()
-    url = settings.resource_of(upstream) if upstream else settings.resource
+    url = settings.resource_of(upstream)
     metadata: dict[str, Any] = {
         PROTOCOL_VERSION: STATELESS_VERSION,
         CLIENT_INFO: implementation(),
