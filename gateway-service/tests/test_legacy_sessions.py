@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from upstream_servers import TEXT_RESULT, RawUpstream, http_response, json_response
 
 pytestmark = pytest.mark.anyio
@@ -98,3 +100,16 @@ async def test_sessions_are_ended_when_the_gateway_stops(
         used = {head.lower().split("mcp-session-id: ")[1].split("\r\n")[0] for head in upstream.heads if "s-" in head}
         assert ended == used
         assert len(ended) == 2  # that of the list, and that of the caller
+
+
+async def test_a_gateway_that_stops_waits_for_the_sessions_of_a_removed_upstream(
+    start_gateway: Callable[..., Any], gateway_stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    async with SessionUpstream() as upstream:
+        gateway = await start_gateway({"crm": {"url": upstream.url}})
+        await gateway.wait_until_listed("crm")
+        upstream.deletion_seconds = 1.0  # longer than the pauses between repeated cancellations
+        (tmp_path / "gateway.yaml").write_text(yaml.safe_dump({"upstreams": {"other": {"url": upstream.url}}}))
+        await upstream.wait_for_deletions()
+        await gateway_stack.aclose()
+        assert upstream.ended_sessions == len(upstream.deletions) >= 1

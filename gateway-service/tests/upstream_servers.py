@@ -108,6 +108,9 @@ class RawUpstream:
         self.bodies: list[bytes] = []
         self.deletions: list[str] = []
         """The heads of the requests that end a session."""
+        self.deletion_seconds = 0.0
+        self.ended_sessions = 0
+        """How many of these requests were answered while their client waited for the answer."""
         self.url = ""
         self._port = 0
         self._open: set[asyncio.Task[None]] = set()
@@ -117,6 +120,11 @@ class RawUpstream:
         """Waits until the tool was called that many times."""
         async with self._called:
             await self._called.wait_for(lambda: self.calls >= count)
+
+    async def wait_for_deletions(self, count: int = 1) -> None:
+        """Waits until the ends of that many sessions were requested."""
+        async with self._called:
+            await self._called.wait_for(lambda: len(self.deletions) >= count)
 
     @property
     def calls(self) -> int:
@@ -158,6 +166,10 @@ class RawUpstream:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         if head.startswith("DELETE "):
             self.deletions.append(head)
+            async with self._called:
+                self._called.notify_all()
+            await asyncio.sleep(self.deletion_seconds)
+            self.ended_sessions += not reader.at_eof()
             writer.write(http_response(b""))
             return
         length = int(head.lower().split("content-length:")[1].split("\r\n")[0])

@@ -10,7 +10,6 @@ from typing import Any
 import httpx2
 
 from gateway_service.catalogue import Catalogue, CatalogueRefresh, OfferedComponents
-from gateway_service.catalogue.catalogue import ALL
 from gateway_service.catalogue.change_events import ChangeEvents
 from gateway_service.catalogue.lock_file import Lock
 from gateway_service.credentials import CredentialOpener
@@ -34,9 +33,9 @@ from security_common.tool_policy.mcp_messages import protect_parameters
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.policy_dependencies import PolicyDependencies
 
-__all__ = ["Generation", "GenerationMaker", "close_unused", "protected_resource"]
+__all__ = ["Generation", "GenerationMaker", "protected_resource", "wait_until_unused"]
 
-CLOSE_POLL_SECONDS = 0.5
+UNUSED_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,15 +172,12 @@ class GenerationMaker:
         return Upstream(declaration, self.connections, credentials.open(declaration), mask=mask)
 
 
-async def close_unused(upstream: Upstream) -> None:
-    """Closes an upstream that gets no new calls, once its calls in progress have ended or this task is cancelled."""
-    try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(upstream.declaration.longest_seconds):
-                while upstream.breaker.in_flight:  # noqa: ASYNC110 - calls end at any time, and nothing reports it
-                    await asyncio.sleep(CLOSE_POLL_SECONDS)
-    finally:
-        await upstream.close()
+async def wait_until_unused(upstream: Upstream) -> None:
+    """Returns once the calls of an upstream that gets no new ones have ended, or have lasted for too long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(upstream.declaration.longest_seconds):
+            while upstream.breaker.in_flight:  # noqa: ASYNC110 - calls end at any time, and nothing reports it
+                await asyncio.sleep(UNUSED_POLL_SECONDS)
 
 
 def protected_resource(settings: GatewaySettings, url: str) -> ProtectedResource:

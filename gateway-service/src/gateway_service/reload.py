@@ -17,7 +17,8 @@ import structlog
 from gateway_service.catalogue.lock_file import Lock, LockInvalid
 from gateway_service.catalogue.lock_signatures import load_lock
 from gateway_service.declaration import GatewayDeclaration, load_declaration
-from gateway_service.generation import Generation, GenerationMaker, close_unused
+from gateway_service.generation import Generation, GenerationMaker, wait_until_unused
+from gateway_service.upstreams import Upstream
 from security_common.audit import Action, AuditEvent, EventType, Journal, JournalUnavailable, Outcome
 from security_common.errors import SecurityError, describe
 from security_common.task_cancellation import cancel_tasks
@@ -52,7 +53,8 @@ class Reloader:
         self._on_change = on_change
         self._environment = environment
         self._requested = asyncio.Event()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._retired: set[Upstream] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -68,8 +70,8 @@ class Reloader:
                 asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
             await cancel_tasks(watching)
             await self.current.refresh.stop()
-            await cancel_tasks(*self._closing)
-            for upstream in self.current.upstreams:
+            await cancel_tasks(*self._retiring)
+            for upstream in (*self.current.upstreams, *self._retired):
                 await upstream.close()
 
     def _handle_hangup(self) -> bool:
@@ -109,12 +111,19 @@ class Reloader:
         await before.refresh.stop()
         for upstream in before.upstreams:
             if upstream not in new.upstreams:
-                closing = asyncio.create_task(close_unused(upstream))
-                self._closing.add(closing)
-                closing.add_done_callback(self._closing.discard)
+                self._retired.add(upstream)
+                retiring = asyncio.create_task(self._retire(upstream), name=f"retire-{upstream.name}")
+                self._retiring.add(retiring)
+                retiring.add_done_callback(self._retiring.discard)
         for notice in declaration.notices:
             log.warning("declaration_notice", notice=notice)
         log.info("configuration_applied", declaration=declaration.digest, lock=lock_digest)
+
+    async def _retire(self, upstream: Upstream) -> None:
+        """Closes an upstream that is not used any more. The shutdown closes it if this task is cancelled."""
+        await wait_until_unused(upstream)
+        await upstream.close()
+        self._retired.discard(upstream)
 
     def _read(self) -> tuple[GatewayDeclaration, Lock | None]:
         settings = self._maker.settings
