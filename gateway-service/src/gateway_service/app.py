@@ -117,7 +117,7 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
         dependencies=dependencies,
         events=ChangeEvents(journal),
         records=CallRecords(journal),
-        input_requests=InputRequests(_encryption_of_states(settings)),
+        input_requests=InputRequests(_encryption_of_states(settings, dependencies)),
     )
     guards: list[Guard] = []
 
@@ -180,7 +180,7 @@ def _policy_dependencies(
     key_file = settings.security.pseudonym_key_file
     pseudonyms = KeyedPseudonyms(key_file) if key_file else None
     needs_key = PIIPolicy.ENCRYPT in declaration.policies or pseudonyms is not None
-    encryption = open_encryption_service(settings.security) if needs_key else None
+    encryption = open_encryption_service(settings.security) if needs_key or _has_key(settings) else None
     return PolicyDependencies(
         journal=journal,
         detector=open_pii_detector(settings.security),
@@ -190,10 +190,14 @@ def _policy_dependencies(
     )
 
 
-def _encryption_of_states(settings: GatewaySettings) -> EncryptionService:
+def _has_key(settings: GatewaySettings) -> bool:
+    return settings.security.encryption_key_file is not None or settings.security.encryption_key is not None
+
+
+def _encryption_of_states(settings: GatewaySettings, dependencies: PolicyDependencies) -> EncryptionService:
     """Seals the state of input requests. Without a key of its own, this process alone can open what it has sealed."""
-    if settings.security.encryption_key_file is not None or settings.security.encryption_key is not None:
-        return open_encryption_service(settings.security)
+    if _has_key(settings):
+        return dependencies.encryption
     keyring = Keyring.generate()
     return EncryptionService(lambda: keyring)
 

@@ -26,7 +26,6 @@ from gateway_service.relay import (
 from gateway_service.relay.listing import Listing
 from gateway_service.settings import ACCESS_SCOPE, GatewaySettings
 from gateway_service.upstreams import HttpConnections, Upstream
-from security_common.encryption import open_encryption_service
 from security_common.guard import ProtectedResource
 from security_common.tool_policy import walk_without_call
 from security_common.tool_policy.mcp_messages import protect_parameters
@@ -65,7 +64,6 @@ class PreparedGeneration:
 
     catalogue: Catalogue
     components: OfferedComponents
-    dependencies: PolicyDependencies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +91,18 @@ class GenerationMaker:
         Raises `SecurityError` if a policy needs a key that is not configured, or a program must not be run.
         """
         declaration.require_trusted_programs(is_local=self.settings.is_local)
-        dependencies = self._dependencies_of(declaration)
-        configuration = dependencies.detector.configuration
+        if PIIPolicy.ENCRYPT in declaration.policies:
+            self.dependencies.require_encryption_key()
+        configuration = self.dependencies.detector.configuration
         catalogue = Catalogue(declaration, configuration, is_local=self.settings.is_local, lock=lock)
-        components = OfferedComponents(declaration, partial(_protect_definition, dependencies), catalogue.approved)
+        components = OfferedComponents(declaration, partial(_protect_definition, self.dependencies), catalogue.approved)
         if previous is not None:
             catalogue.continue_from(previous.catalogue)
             for name in declaration.names:
                 offered = previous.catalogue.offered(name)
                 if offered is not None:
                     components.publish(name, components.prepare(name, offered))
-        return PreparedGeneration(catalogue=catalogue, components=components, dependencies=dependencies)
+        return PreparedGeneration(catalogue=catalogue, components=components)
 
     def connect(
         self,
@@ -124,7 +123,7 @@ class GenerationMaker:
             refresh.continue_from(previous.refresh)
         by_name = {upstream.name: upstream for upstream in upstreams}
         relayed = RelayedCalls(
-            by_name, dependencies=prepared.dependencies, records=self.records, input_requests=self.input_requests
+            by_name, dependencies=self.dependencies, records=self.records, input_requests=self.input_requests
         )
         tools = ToolCalls(relayed, catalogue, self.records)
         requests = ComponentRequests(relayed, self.records)
@@ -147,19 +146,6 @@ class GenerationMaker:
             upstreams=upstreams,
             refresh=refresh,
             endpoints=endpoints,
-        )
-
-    def _dependencies_of(self, declaration: GatewayDeclaration) -> PolicyDependencies:
-        """The dependencies, with encryption if a policy has been added that needs it."""
-        shared = self.dependencies
-        if PIIPolicy.ENCRYPT not in declaration.policies:
-            return shared
-        return PolicyDependencies(
-            journal=shared.journal,
-            detector=shared.detector,
-            encryption=open_encryption_service(self.settings.security),
-            pseudonyms=shared.pseudonyms,
-            placeholders=shared.placeholders,
         )
 
     def _open(
