@@ -179,9 +179,10 @@ async def test_a_lock_that_disappears_does_not_open_what_was_not_approved(
     [
         ("gateway.yaml", "upstreams: {crm: {url: x}}", "upstreams.crm.url: not an http or https URL"),
         ("gateway.yaml", "upstreams: {crm: {url: 'http://localhost:1/mcp', polcy: mask}}", "did you mean `policy`?"),
+        ("gateway.yaml", "upstreams: {crm: {url: 'https://localhost:1/mcp', ca_file: none.pem}}", "ca_file cannot be"),
         ("gateway.lock", "{", "not JSON"),
     ],
-    ids=["url", "member", "lock"],
+    ids=["url", "member", "ca_file", "lock"],
 )
 async def test_files_with_a_problem_are_not_applied(
     start_gateway: Start, upstream: SlowUpstream, tmp_path: Path, file: str, content: str, problem: str

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from gateway_service.declaration import UpstreamDeclaration
+from gateway_service.declaration import DeclarationInvalid, UpstreamDeclaration
 from gateway_service.upstreams.errors import (
     UpstreamProtocolViolation,
     UpstreamRefusedCredential,
@@ -86,14 +86,14 @@ class HttpExchange:
     """Sends messages to one upstream."""
 
     def __init__(self, declaration: UpstreamDeclaration, connections: HttpConnections) -> None:
-        """Raises OSError or ssl.SSLError if the CA file cannot be used."""
+        """Raises `DeclarationInvalid` if the CA file cannot be used."""
         self._declaration = declaration
         self._connections = connections
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_SECONDS, sock_read=declaration.silent_seconds
         )
-        is_encrypted = declaration.url.lower().startswith("https:")
-        self._tls = ssl.create_default_context(cafile=declaration.ca_file) if is_encrypted else True
+        # True is the context with the system's certificates, of which aiohttp has one for the process.
+        self._tls = _tls_context(declaration) if declaration.ca_file is not None else True
 
     async def post(
         self,
@@ -233,3 +233,12 @@ class HttpExchange:
 
     def _violation(self, what: str) -> UpstreamProtocolViolation:
         return UpstreamProtocolViolation.by(self._declaration.name, what)
+
+
+def _tls_context(declaration: UpstreamDeclaration) -> ssl.SSLContext:
+    """Raises `DeclarationInvalid` if the CA file cannot be used."""
+    try:
+        return ssl.create_default_context(cafile=declaration.ca_file)
+    except OSError as failure:
+        cause = f"upstreams.{declaration.name}.ca_file cannot be used ({type(failure).__name__})"
+        raise DeclarationInvalid(cause, hint="it must be a file with certificates in PEM") from failure

@@ -39,7 +39,7 @@ class HttpTransport:
     def __init__(
         self, declaration: UpstreamDeclaration, connections: HttpConnections, credential: Credential | None
     ) -> None:
-        """Raises OSError or ssl.SSLError if the CA file cannot be used."""
+        """Raises `DeclarationInvalid` if the CA file cannot be used."""
         self._declaration = declaration
         self._exchange = HttpExchange(declaration, connections)
         self._credential = credential
