@@ -6,9 +6,9 @@ A server that keeps nothing of its callers has one connection for all of them.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gateway_service.upstreams.errors import UpstreamBusy
 from gateway_service.upstreams.transport import PoolableConnection
@@ -57,7 +57,7 @@ class ConnectionPool(Generic[ConnectionT]):
     def __init__(
         self,
         upstream: str,
-        open_connection: Callable[[str], Awaitable[ConnectionT]],
+        open_connection: Callable[[str], Coroutine[Any, Any, ConnectionT]],
         *,
         max_connections: int,
         idle_seconds: float,
@@ -160,7 +160,7 @@ class ConnectionPool(Generic[ConnectionT]):
             if idle is None:
                 raise UpstreamBusy(f"{self._upstream} has too many callers at present", hint="try again in a moment")
             self.discard(idle)
-        opening = asyncio.create_task(self._open(owner), name=f"open-connection-{self._upstream}")
+        opening = asyncio.create_task(self._open_connection(owner), name=f"open-connection-{self._upstream}")
         entry = PooledConnection(owner, opening, uses=0, last_used=self._clock())
         self._entries[owner] = entry
         if self._sweeping is None:
@@ -172,9 +172,6 @@ class ConnectionPool(Generic[ConnectionT]):
         task = asyncio.create_task(_close(entry), name=f"close-connection-{self._upstream}")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-    async def _open(self, owner: str) -> ConnectionT:
-        return await self._open_connection(owner)
 
     async def _sweep(self) -> None:
         while True:

@@ -192,25 +192,27 @@ class MultiplexedConnection(ABC):
 
     def _take_notification(self, message: dict[str, Any], size_bytes: int) -> None:
         """Hands progress and log messages on to the request to which they belong; others are left out."""
-        for message_id in self._possible_requests(message):
-            pending = self._pending[message_id]
-            notification = notification_of(message, message_id)
-            if notification is not None:
-                self._count(pending, size_bytes)
-                if pending.received.qsize() < MAX_WAITING_NOTIFICATIONS:
-                    pending.received.put_nowait(notification)
+        message_id = self._request_of(message)
+        if message_id is None:
+            return
+        pending = self._pending[message_id]
+        notification = notification_of(message, message_id)
+        if notification is None or not pending.has_handler:
+            return
+        self._count(pending, size_bytes)
+        if pending.received.qsize() < MAX_WAITING_NOTIFICATIONS:
+            pending.received.put_nowait(notification)
 
-    def _possible_requests(self, message: Mapping[str, Any]) -> list[int]:
-        """The requests with a handler to which a notification may belong.
+    def _request_of(self, message: Mapping[str, Any]) -> int | None:
+        """The id of the request to which a notification belongs; None if it belongs to none that is in progress.
 
         A log message does not say to which. With several requests at a time it could be that of another caller.
         """
         if message["method"] == "notifications/message":
-            waiting = list(self._pending)
-            return waiting if len(waiting) == 1 and self._pending[waiting[0]].has_handler else []
+            return next(iter(self._pending)) if len(self._pending) == 1 else None
         params: Any = message.get("params")
         token: Any = cast("dict[str, Any]", params).get("progressToken") if isinstance(params, dict) else None
-        return [token] if _is_id(token) and token in self._pending and self._pending[token].has_handler else []
+        return token if _is_id(token) and token in self._pending else None
 
     def _count(self, pending: _PendingRequest, size_bytes: int) -> None:
         pending.size_bytes += size_bytes

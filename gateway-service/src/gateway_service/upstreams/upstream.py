@@ -186,7 +186,7 @@ class Upstream:
         entry = await self._acquire(call.owner)
         try:
             is_stateless = self._eras[entry.connection] is ProtocolEra.STATELESS
-            return self._result(await entry.connection.request(self._request(call, is_stateless=is_stateless)))
+            return await self._ask(entry.connection, call, is_stateless=is_stateless)
         except SessionLost:
             self._pool.discard(entry)
             raise
@@ -290,11 +290,7 @@ class Upstream:
         await connection.notify("notifications/initialized", {})
 
     async def _ask(self, connection: Connection, call: UpstreamCall, *, is_stateless: bool) -> dict[str, Any]:
-        params = {**call.params, "_meta": _own_metadata(call)} if is_stateless else dict(call.params)
-        request = OutgoingRequest(
-            id=next(self._ids), method=call.method, params=params, is_stateless=is_stateless, owner=call.owner
-        )
-        return self._result(await connection.request(request))
+        return self._result(await connection.request(self._request(call, is_stateless=is_stateless)))
 
     def _result(self, response: Mapping[str, Any]) -> dict[str, Any]:
         if "error" in response:
