@@ -8,12 +8,8 @@ from typing import Any
 
 from gateway_service.credentials import Credential
 from gateway_service.declaration import UpstreamDeclaration
-from gateway_service.upstreams.errors import (
-    SessionLost,
-    UpstreamProtocolViolation,
-    UpstreamRefusedCredential,
-    UpstreamTimeout,
-)
+from gateway_service.upstreams.credential_renewal import send_with_credential
+from gateway_service.upstreams.errors import SessionLost, UpstreamProtocolViolation, UpstreamTimeout
 from gateway_service.upstreams.http_exchange import HttpConnections, HttpExchange, Reply
 from gateway_service.upstreams.transport import NO_TRACE, ListChangeHandler, OutgoingRequest
 from gateway_service.wire.json_rpc import encode
@@ -99,7 +95,9 @@ class HttpConnection:
         else:
             headers = self._session_headers
         body = encode({"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params})
-        reply = await self._post(request, body, headers)
+        reply = await send_with_credential(
+            self._credential, request.owner, lambda identity: self._post_as(identity, request, body, headers)
+        )
         if reply.status == 404 and self._session_id is not None and not request.is_stateless:
             raise SessionLost(f"{self._upstream} has lost the session", hint="try again")
         if reply.message is None:
@@ -107,20 +105,6 @@ class HttpConnection:
         if request.method == "initialize":
             self._session_id = reply.session_id
         return reply.message
-
-    async def _post(self, request: OutgoingRequest, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Sends the request, and once again with a new credential if the server does not accept the first one."""
-        credential = self._credential
-        if credential is None:
-            return await self._post_as({}, request, body, headers)
-        identity = await credential.headers(request.owner)
-        try:
-            return await self._post_as(identity, request, body, headers)
-        except UpstreamRefusedCredential as refusal:
-            renewed = await credential.renew(request.owner, identity) if refusal.may_be_renewed else None
-            if renewed is None:
-                raise
-        return await self._post_as(renewed, request, body, headers)
 
     async def _post_as(
         self, identity: Mapping[str, str], request: OutgoingRequest, body: bytes, headers: Mapping[str, str]

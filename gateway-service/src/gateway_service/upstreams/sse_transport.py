@@ -12,11 +12,10 @@ import structlog
 
 from gateway_service.credentials import Credential
 from gateway_service.declaration import UpstreamDeclaration
+from gateway_service.upstreams.credential_renewal import send_with_credential
 from gateway_service.upstreams.errors import (
     SessionLost,
-    UpstreamFailure,
     UpstreamProtocolViolation,
-    UpstreamRefusedCredential,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
@@ -44,7 +43,7 @@ log = structlog.get_logger("gateway_service")
 class _SessionOwner:
     """The caller of a session. `identity` are the headers of the credential with which the stream is opened."""
 
-    owner: str
+    name: str
     credential: Credential | None
     identity: Mapping[str, str] = field(repr=False)
 
@@ -60,9 +59,7 @@ class SseConnection(MultiplexedConnection):
         on_list_change: ListChangeHandler,
     ) -> None:
         self._exchange = exchange
-        self._owner = owner.owner
-        self._credential = owner.credential
-        self._identity = owner.identity
+        self._owner = owner
         self._received_at = 0.0
         self._message_url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         # The event loop keeps only weak references to its tasks.
@@ -91,25 +88,15 @@ class SseConnection(MultiplexedConnection):
             raise
 
     async def _send(self, message: bytes) -> None:
-        identity = self._identity if self._credential is None else await self._credential.headers(self._owner)
-        status = await self._post(message, identity)
-        if status >= 400:
-            raise SessionLost(f"{self._name} has lost the session", hint="try again")
-
-    async def _post(self, message: bytes, identity: Mapping[str, str]) -> int:
-        """The HTTP status. The credential is renewed once if the server does not accept it any more."""
         url = await self._message_url
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        try:
-            reply = await self._exchange.post(message, self._headers(identity, headers), message_id=None, url=url)
-        except UpstreamRefusedCredential as refusal:
-            renewed = None
-            if self._credential is not None and refusal.may_be_renewed:
-                renewed = await self._credential.renew(self._owner, identity)
-            if renewed is None:
-                raise
-            reply = await self._exchange.post(message, self._headers(renewed, headers), message_id=None, url=url)
-        return reply.status
+        reply = await send_with_credential(
+            self._owner.credential,
+            self._owner.name,
+            lambda identity: self._exchange.post(message, self._headers(identity, headers), message_id=None, url=url),
+        )
+        if reply.status >= 400:
+            raise SessionLost(f"{self._name} has lost the session", hint="try again")
 
     def _send_soon(self, message: bytes) -> None:
         if len(self._sending) >= MAX_SENDING:
@@ -125,7 +112,7 @@ class SseConnection(MultiplexedConnection):
                 await self._send(message)
 
     async def _read_messages(self) -> None:
-        headers = self._headers(self._identity, {"Accept": "text/event-stream", "Accept-Encoding": "identity"})
+        headers = self._headers(self._owner.identity, {"Accept": "text/event-stream", "Accept-Encoding": "identity"})
         reader = EventStreamReader()
         size_bytes = 0  # of the event that is not complete yet
         async with self._exchange.event_stream(headers) as chunks:
@@ -153,10 +140,10 @@ class SseConnection(MultiplexedConnection):
         return url
 
     async def _end(self) -> None:
-        await cancel_tasks(self._reading, *self._sending)
+        await cancel_tasks(*self._sending)
         if self._message_url.done():
             return
-        self._message_url.set_exception(self._failure or UpstreamFailure(f"{self._name} is unavailable"))
+        self._message_url.set_exception(self._failure or UpstreamUnavailable.named(self._name))
         self._message_url.exception()  # it may be that no task waits for it
 
     def _note_loss(self) -> None:
@@ -184,23 +171,15 @@ class SseTransport:
 
     async def connect(self, owner: str, on_list_change: ListChangeHandler) -> SseConnection:
         """A new session. Raises `UpstreamFailure`, and what getting the credential raises."""
-        credential = self._credential
-        if credential is None:
-            return await self._open(_SessionOwner(owner, None, {}), on_list_change)
-        identity = await credential.headers(owner)
-        try:
-            return await self._open(_SessionOwner(owner, credential, identity), on_list_change)
-        except UpstreamRefusedCredential as refusal:
-            renewed = await credential.renew(owner, identity) if refusal.may_be_renewed else None
-            if renewed is None:
-                raise
-        return await self._open(_SessionOwner(owner, credential, renewed), on_list_change)
 
-    async def _open(self, owner: _SessionOwner, on_list_change: ListChangeHandler) -> SseConnection:
-        connection = SseConnection(self._declaration, self._exchange, owner, on_list_change)
-        try:
-            await connection.wait_until_open()
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
+        async def open_session(identity: Mapping[str, str]) -> SseConnection:
+            session_owner = _SessionOwner(owner, self._credential, identity)
+            connection = SseConnection(self._declaration, self._exchange, session_owner, on_list_change)
+            try:
+                await connection.wait_until_open()
+            except BaseException:
+                await connection.close()
+                raise
+            return connection
+
+        return await send_with_credential(self._credential, owner, open_session)
