@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -295,6 +296,22 @@ def test_items_e139_and_e140_an_unknown_user_and_one_that_exists(scim: ScimClien
     other = scim.add()
     renamed = scim.patch(other["id"], {"op": "replace", "path": "userName", "value": user["userName"]})
     assert (renamed.status_code, renamed.json()["scimType"]) == (409, "uniqueness")
+
+
+def test_a_user_who_is_added_several_times_at_once_has_one_account(scim: ScimClient) -> None:
+    sent = new_user()
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: scim.send("POST", "Users", sent), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert scim.find(f'userName eq "{sent["userName"]}"').json()["totalResults"] == 1
+
+
+def test_a_name_that_was_given_up_can_be_used_again(scim: ScimClient) -> None:
+    user = scim.add()
+    scim.patch(user["id"], {"op": "replace", "path": "userName", "value": f"renamed-{user['userName']}"})
+    assert scim.add(userName=user["userName"])["id"] != user["id"]
+    same = scim.patch(user["id"], {"op": "replace", "path": "userName", "value": f"Renamed-{user['userName']}"})
+    assert same.json()["userName"] == f"Renamed-{user['userName']}", "another spelling of the same name"
 
 
 @pytest.mark.parametrize("changes", [{"userName": "kang@example.com"}, {"emails": [{"value": "Kang@example.com"}]}])

@@ -100,10 +100,12 @@ class ProvisionedUsers:
             created_at_seconds=now,
             provider=provider.id,
         )
-        if not await self.store.add(account):
+        if await self.store.add(account):
+            return ProvisionedUser(identity=identity, account=account)
+        if await self.store.find(identity.account) is None:
             await self.identities.unlink(identity)
             raise ScimNotUnique(_NAME_TAKEN)
-        return ProvisionedUser(identity=identity, account=account)
+        return await self.load(provider, identity.account)  # the person signed in at this moment
 
     async def change(
         self, provider: IdentityProvider, user: ProvisionedUser, wanted: UserAttributes
