@@ -156,6 +156,8 @@ def test_addresses_follow_the_ports() -> None:
     assert mcp["MCP_AUTH_INTERNAL_URL"] == gateway["GATEWAY_AUTH_INTERNAL_URL"] == "http://auth-service:8081"
     assert gateway["GATEWAY_RESOURCE"] == "${GATEWAY_RESOURCE:-http://localhost:${GATEWAY_PORT:-8083}/mcp}"
     assert gateway["RECORDS_RESOURCE"] == mcp["MCP_RESOURCE"]
+    assert mcp["MCP_ALLOWED_HOSTS"] == "mcp-resource-service,${MCP_ALLOWED_HOSTS:-}"
+    assert gateway["RECORDS_URL"] == "http://mcp-resource-service:8082/mcp"
 
 
 def test_only_the_profile_gateway_starts_the_gateway() -> None:
