@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.administration import export_lines
 from local_stack.errors import StackError
 from local_stack.given_settings import SETTINGS_CLASSES, given_settings, without_settings
 from local_stack.notices import check_exposure, start_notices
@@ -46,6 +47,20 @@ def test_a_stack_without_given_settings_takes_none_from_the_environment(monkeypa
     assert "of the developer" not in {
         value for service in (AUTH, MCP, GATEWAY) for value in own.environment(service).values()
     }
+
+
+def test_variables_of_the_gateway_are_the_same_for_the_service_and_its_commands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RECORDS_URL", "http://records.internal/mcp")
+    own = Stack(PORTS, tmp_path, {"GATEWAY_UPSTREAMS": "deploy/gateway/mcp.json"})
+    expected = ["http://records.internal/mcp", "http://localhost:8082/mcp"]
+    environment = own.environment(GATEWAY)
+    assert [environment["RECORDS_URL"], environment["RECORDS_RESOURCE"]] == expected
+    for service in (GATEWAY, None):
+        lines = export_lines(own, service).splitlines()
+        for name, value in zip(("RECORDS_URL", "RECORDS_RESOURCE"), expected, strict=True):
+            assert f"export {name}={value}" in lines
 
 
 def test_the_environment_without_settings_keeps_everything_else() -> None:

@@ -52,9 +52,8 @@ def _settings_with_secrets(stack: Stack, service: str | None) -> dict[str, str]:
         return stack.settings(service)
     _link_chain_keys(stack)
     per_service = _PER_SERVICE - set(stack.overrides)
-    services = [name for name in stack.servers if name in COMMANDS]
     # In this order, so that a setting of several services has the value of the resource service.
-    of_all = {**stack.settings(GATEWAY)} if GATEWAY in services else {}
+    of_all = {**stack.upstream_variables, **stack.settings(GATEWAY)} if stack.has_gateway else {}
     of_all |= {**stack.settings(AUTH), **stack.settings(MCP)}
     shared = {name: value for name, value in of_all.items() if name not in per_service}
     if per_service == _PER_SERVICE:

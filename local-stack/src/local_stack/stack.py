@@ -33,10 +33,11 @@ _READY_SECONDS = 30.0
 # After this time the reasons why a service is not ready are printed, so that the user can correct them.
 _QUIET_SECONDS = 5.0
 _POLL_SECONDS = 0.05
-# Without the gateway less than five seconds: most of it for the services, and what Redis needs to close its file.
+# In the order in which they stop. Without the gateway less than five seconds: most of it for the services, and what
+# Redis needs to close its file.
 _STOP_SECONDS = {GATEWAY: 1.8, MCP: 1.8, AUTH: 1.8, REDIS: 1.0}
-# The prefix of a Redis user's settings, and the folder of its secrets.
-_REDIS_USERS = {"auth": ("AUTH", "auth"), "mcp": ("MCP", "mcp"), "gw": ("GATEWAY", "gateway")}
+# The prefix of the settings of each Redis user. In lower case it is the folder of its secrets.
+_PREFIXES = {"auth": "AUTH", "mcp": "MCP", "gw": "GATEWAY"}
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ class Stack:
     def servers(self) -> tuple[str, ...]:
         """The servers in the order in which they start. The embedded Redis is included only if a service uses it."""
         services = (AUTH, MCP, GATEWAY) if self.has_gateway else (AUTH, MCP)
-        users = _REDIS_USERS if self.has_gateway else ("auth", "mcp")
+        users = _PREFIXES if self.has_gateway else ("auth", "mcp")
         has_other_redis = all(self._uses_other_redis(user) for user in users)
         return services if has_other_redis else (REDIS, *services)
 
@@ -135,8 +136,10 @@ class Stack:
         return f"redis://{user}@{LOOPBACK}:{self.ports.redis}/0"
 
     def redis_password(self, user: str) -> str:
-        _prefix, folder = _REDIS_USERS[user]
-        return read_secret_file(self.secrets / folder / "redis_password")
+        return read_secret_file(self._redis_password_file(user))
+
+    def _redis_password_file(self, user: str) -> Path:
+        return self.secrets / _PREFIXES[user].lower() / "redis_password"
 
     def start(self, *names: str) -> None:
         """Starts the named servers, by default all, and returns when they are ready.
@@ -176,9 +179,12 @@ class Stack:
 
     @property
     def upstream_variables(self) -> dict[str, str]:
-        """The variables of deploy/gateway/mcp.json: where the resource service is, and what its tokens are for."""
-        path = urlsplit(self.resource).path
-        return {"RECORDS_URL": f"{self.mcp_url}{path}", "RECORDS_RESOURCE": self.resource}
+        """The variables of deploy/gateway/mcp.json: where the resource service is, and what its tokens are for.
+
+        Values from the environment of this process take precedence.
+        """
+        derived = {"RECORDS_URL": f"{self.mcp_url}{urlsplit(self.resource).path}", "RECORDS_RESOURCE": self.resource}
+        return {name: os.environ.get(name, value) for name, value in derived.items()}
 
     def settings(self, name: str) -> dict[str, str]:
         """The settings of one service: those derived from ports and folders, replaced by the overrides."""
@@ -217,9 +223,9 @@ class Stack:
 
     def stop(self) -> None:
         """Stops all running servers in reverse order."""
-        for name in (GATEWAY, MCP, AUTH, REDIS):
+        for name, seconds in _STOP_SECONDS.items():
             if name in self.children:
-                self.children.pop(name).stop(_STOP_SECONDS[name])
+                self.children.pop(name).stop(seconds)
 
     def kill(self, name: str) -> None:
         """Sends SIGKILL to one server, which simulates a crash."""
@@ -292,7 +298,10 @@ class Stack:
         return [self.gateway_resource, *(f"{self.gateway_resource}/{name}" for name in declaration.names)]
 
     def _demo_setting(self) -> str:
-        """The value for both services. They refuse demo mode on an address that is not on this machine."""
+        """The value for auth-service and the resource service.
+
+        They refuse demo mode on an address that is not on this machine.
+        """
         public = [self.issuer, self.resource, self.overrides.get("MCP_ISSUER", self.issuer)]
         if self.has_gateway:
             public.append(self.gateway_resource)
@@ -303,16 +312,15 @@ class Stack:
         """The settings for the embedded Redis; none if another Redis is given, whose password is not known here."""
         if self._uses_other_redis(user):
             return {}
-        prefix, folder = _REDIS_USERS[user]
+        prefix = _PREFIXES[user]
         return {
             f"{prefix}_REDIS_URL": self.redis_url(user),
-            f"{prefix}_REDIS_PASSWORD_FILE": str(self.secrets / folder / "redis_password"),
+            f"{prefix}_REDIS_PASSWORD_FILE": str(self._redis_password_file(user)),
         }
 
     def _uses_other_redis(self, user: str) -> bool:
         own = self.redis_url(user)
-        prefix, _folder = _REDIS_USERS[user]
-        return self.overrides.get(f"{prefix}_REDIS_URL", own) != own
+        return self.overrides.get(f"{_PREFIXES[user]}_REDIS_URL", own) != own
 
     def _audit_settings(self, own: Path) -> dict[str, str]:
         return {
