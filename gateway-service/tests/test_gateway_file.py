@@ -75,6 +75,28 @@ def test_the_exact_name_comes_before_a_pattern(
     assert (rule.arguments, rule.result, rule.scopes) == (arguments, result, scopes)
 
 
+@pytest.mark.parametrize(
+    ("members", "is_kept"),
+    [
+        ({"policy": "mask", "tools": {"find": {}}}, True),
+        ({"type": "sse"}, False),
+        ({"timeout": "1s"}, False),
+        ({"in_flight": 1}, False),
+        ({"credential": {"secret_file": "crm"}}, False),
+        ({"ca_file": "ca.pem"}, False),
+        ({"url": "https://other.example.com/mcp"}, False),
+    ],
+    ids=str,
+)
+def test_connections_are_kept_unless_they_would_be_made_differently(
+    tmp_path: Path, members: dict[str, Any], *, is_kept: bool
+) -> None:
+    entry = {"url": "https://crm.example.com/mcp"}
+    (before,) = load(tmp_path, json.dumps({"upstreams": {"crm": entry}})).upstreams
+    (after,) = load(tmp_path, json.dumps({"upstreams": {"crm": {**entry, **members}}})).upstreams
+    assert before.has_connection_of(after) is is_kept
+
+
 @pytest.mark.parametrize("tool", ["fin", "find2", "Find", "export", "other_export_all", "", "*"])
 def test_a_tool_that_no_rule_names_is_not_available(tmp_path: Path, tool: str) -> None:
     _, crm = load(tmp_path, COMPLETE, TOKEN="t").upstreams

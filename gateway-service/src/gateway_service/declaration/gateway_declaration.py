@@ -126,6 +126,7 @@ class UpstreamDeclaration:
         return (
             self.name,
             self.url,
+            self.is_sse,
             self.program,
             self.credential,
             dict(self.headers),
