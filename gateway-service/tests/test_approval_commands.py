@@ -194,8 +194,31 @@ async def test_an_upstream_that_does_not_answer_keeps_its_approval(
         failed = await shell.run(command)
         assert failed.status == 1
         assert "error: crm is unavailable" in failed.out
+    as_json = await shell.run("diff", "--json")
+    assert (as_json.status, json.loads(as_json.out)) == (1, [])
+    assert as_json.err.startswith("error: crm is unavailable")
     assert (await shell.run("approve")).status == 1
     assert approved_tools(tmp_path) == before
+
+
+async def test_another_address_with_the_same_definitions_can_be_approved(shell: Shell, tmp_path: Path) -> None:
+    await pin_and_approve(shell)
+    file = tmp_path / "gateway.yaml"
+    file.write_text(file.read_text().replace("127.0.0.1", "localhost"))
+    moved = "lock: crm was approved at another address"
+    assert moved in {each["what"] for each in json.loads((await shell.run("doctor", "--json")).out)}
+    await pin_and_approve(shell)
+    assert moved not in {each["what"] for each in json.loads((await shell.run("doctor", "--json")).out)}
+
+
+async def test_names_of_upstreams_do_not_reach_the_terminal_as_they_are(shell: Shell, upstream: RawUpstream) -> None:
+    unusable = {"name": "clear_\x1b[2J_all", "inputSchema": {"type": "object"}}
+    properties = {"id_\u009b\u202e": {}, "phone": {}}
+    mentioning = {**FIND, "description": f"Better than {unusable['name']}.", "inputSchema": {"properties": properties}}
+    upstream.tools = [mentioning, unusable]
+    for command in ("pin", "suggest"):
+        printed = (await shell.run(command)).out
+        assert not {"\x1b", "\u009b", "\u202e"}.intersection(printed)
 
 
 async def test_doctor_says_what_is_pinned(shell: Shell, tmp_path: Path) -> None:

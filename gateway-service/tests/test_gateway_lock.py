@@ -13,7 +13,10 @@ from gateway_service.catalogue.definition_changes import ChangeKind, approve, fi
 from gateway_service.catalogue.definition_warnings import find_warnings
 from gateway_service.catalogue.definitions import DefinitionKind, NotCanonical, OfferedDefinitions, definition_digest
 from gateway_service.catalogue.lock_file import ApprovedUpstream, Lock, LockInvalid, read_lock, write_lock
+from gateway_service.cli.upstream_offers import UpstreamOffer, as_approved
+from gateway_service.declaration import ToolRule, UpstreamDeclaration
 from security_common.pii import PIIDetector
+from security_common.tool_policy.policy import PIIPolicy
 
 TOOL = DefinitionKind.TOOL
 FIND: dict[str, Any] = {
@@ -84,6 +87,15 @@ def test_new_removed_renamed_and_repeated_definitions() -> None:
         ("other", ChangeKind.INTERFACE),
         ("renamed", ChangeKind.ADDED),
     ]
+
+
+@pytest.mark.parametrize("repeated", [FIND, {**FIND, "inputSchema": {"maximum": 10**400}}], ids=["equal", "unusable"])
+def test_a_name_that_several_definitions_have_is_not_approved(repeated: dict[str, Any]) -> None:
+    declaration = UpstreamDeclaration(
+        name="crm", default_rule=ToolRule(arguments=PIIPolicy.MASK, result=PIIPolicy.MASK)
+    )
+    offered = OfferedDefinitions(tools=[repeated, FIND, changed(name="other")])
+    assert list(as_approved(UpstreamOffer(declaration, offered)).of(TOOL)) == ["other"]
 
 
 def test_every_kind_of_definition_is_compared() -> None:

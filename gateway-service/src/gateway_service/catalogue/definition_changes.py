@@ -18,7 +18,7 @@ from gateway_service.catalogue.definitions import (
 from gateway_service.catalogue.lock_file import ApprovedDefinition, ApprovedUpstream
 from security_common.tool_policy import ToolPolicyError
 
-__all__ = ["ChangeKind", "DefinitionChange", "ToolDefinitionChanged", "approve", "find_changes"]
+__all__ = ["ChangeKind", "DefinitionChange", "ToolDefinitionChanged", "approve", "definitions_by_name", "find_changes"]
 
 TEXT_MEMBERS = frozenset({"title", "description", "icons", "instructions"})
 """Members that only people and models read: clients still get the approved ones, and calls are the same."""
@@ -76,7 +76,7 @@ def find_changes(approved: ApprovedUpstream, offered: OfferedDefinitions) -> tup
     return tuple(
         change
         for kind in DefinitionKind
-        for change in _changes_of_kind(kind, approved.of(kind), _by_name(kind, offered.of(kind)))
+        for change in _changes_of_kind(kind, approved.of(kind), definitions_by_name(kind, offered.of(kind)))
     )
 
 
@@ -85,7 +85,7 @@ def approve(kind: DefinitionKind, definition: Mapping[str, Any]) -> ApprovedDefi
     return ApprovedDefinition(approved_members(kind, definition), (definition_digest(kind, definition),))
 
 
-def _by_name(kind: DefinitionKind, definitions: Sequence[Any]) -> dict[str, Mapping[str, Any] | None]:
+def definitions_by_name(kind: DefinitionKind, definitions: Sequence[Any]) -> dict[str, Mapping[str, Any] | None]:
     """The definitions by name. The value is None for a name that several definitions have."""
     names = [name_of(kind, each) for each in definitions]
     uses = Counter(names)

@@ -5,15 +5,17 @@ nothing is approved that was not printed, whatever an upstream answers in betwee
 """
 
 import json
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from gateway_service.catalogue.definitions import DefinitionKind, name_of
+from gateway_service.catalogue.definitions import DefinitionKind
 from gateway_service.catalogue.lock_file import ApprovedDefinition, ApprovedUpstream, Lock, read_lock, write_lock
 from gateway_service.catalogue.lock_signatures import sign_lock
-from gateway_service.cli.definition_diff import as_members, print_review, review
+from gateway_service.catalogue.tool_definitions import tool_name_of
+from gateway_service.cli.definition_diff import ReviewedChange, as_members, print_review, review
 from gateway_service.cli.upstream_offers import UpstreamOffer, as_approved, fetch_offers
 from gateway_service.declaration import GatewayDeclaration
 from gateway_service.settings import SERVICE, GatewaySettings
@@ -49,8 +51,7 @@ async def pin(settings: GatewaySettings, declaration: GatewayDeclaration) -> Non
         elif known is not None:
             pending = pending.with_upstream(offer.name, known)
     file = pending_file(settings)
-    unknown = lock.upstreams.keys() - set(_pinned(declaration).names)
-    if count or unknown or set(pending.upstreams) != set(lock.upstreams):
+    if count or _sources(pending) != _sources(lock):
         write_lock(file, pending)
         print(f"{count} differences; `gateway-service approve` writes them to {settings.lock_file}")
     else:
@@ -65,10 +66,11 @@ async def compare(settings: GatewaySettings, declaration: GatewayDeclaration, *,
     lock = read_lock(settings.lock_file) or Lock()
     offers = await fetch_offers(settings, _pinned(declaration))
     if as_json:
-        detector = open_pii_detector(settings.security)
-        names = _tool_names(offers)
-        found = [as_members(each) for offer in offers for each in review(offer, lock, detector, names=names)]
+        found = [as_members(each) for _, reviewed in _review_offers(settings, offers, lock) for each in reviewed]
         print(json.dumps(found, ensure_ascii=False, indent=2))
+        for offer in offers:
+            if offer.problem is not None:
+                print(f"error: {offer.problem.description}\nhint: {offer.problem.hint}", file=sys.stderr)
         count = len(found)
     else:
         count = print_offers(settings, offers, lock)
@@ -129,6 +131,10 @@ async def record_approval(
         print("note: it is not signed, so the gateway will not use it: run `gateway-service approve --sign KEY`")
 
 
+def _sources(lock: Lock) -> dict[str, str]:
+    return {name: each.source for name, each in lock.upstreams.items()}
+
+
 def _pinned(declaration: GatewayDeclaration) -> GatewayDeclaration:
     """The declaration without upstreams that have live lists."""
     return replace(declaration, upstreams=tuple(each for each in declaration.upstreams if not each.is_live))
@@ -136,18 +142,25 @@ def _pinned(declaration: GatewayDeclaration) -> GatewayDeclaration:
 
 def print_offers(settings: GatewaySettings, offers: Collection[UpstreamOffer], lock: Lock) -> int:
     """Prints the differences, and returns their number."""
-    detector = open_pii_detector(settings.security)
-    names = _tool_names(offers)
     count = 0
-    for offer in offers:
-        reviewed = review(offer, lock, detector, names=names) if offer.problem is None else []
+    for offer, reviewed in _review_offers(settings, offers, lock):
         print_review(offer, reviewed)
         count += len(reviewed)
     return count
 
 
+def _review_offers(
+    settings: GatewaySettings, offers: Collection[UpstreamOffer], lock: Lock
+) -> list[tuple[UpstreamOffer, list[ReviewedChange]]]:
+    """The differences of each upstream; none for one that could not be asked."""
+    detector = open_pii_detector(settings.security)
+    names = _tool_names(offers)
+    return [(offer, review(offer, lock, detector, names=names) if offer.problem is None else []) for offer in offers]
+
+
 def _tool_names(offers: Collection[UpstreamOffer]) -> set[str]:
-    found = {name_of(DefinitionKind.TOOL, each) for offer in offers for each in offer.definitions.tools}
+    """The names of all tools that can be offered. Others may contain characters that a terminal acts on."""
+    found = {tool_name_of(each) for offer in offers for each in offer.definitions.tools}
     return {name for name in found if name is not None}
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
+from gateway_service.catalogue.invisible_characters import escape_invisible
 from gateway_service.catalogue.rule_suggestions import SuggestedRule, suggest_rule
 from gateway_service.catalogue.tool_definitions import tool_name_of
 from gateway_service.cli.upstream_offers import UpstreamOffer, fetch_offers
@@ -49,7 +50,7 @@ def rule_lines(offer: UpstreamOffer, *, scope_only: bool) -> Iterator[str]:
 def yaml_text(text: str) -> str:
     """The text as a scalar of YAML, in quotes where it needs them."""
     is_plain = _PLAIN.fullmatch(text) and text.lower() not in _NOT_PLAIN
-    return text if is_plain else json.dumps(text, ensure_ascii=False)
+    return text if is_plain else escape_invisible(json.dumps(text, ensure_ascii=False))
 
 
 def _members(rule: SuggestedRule) -> str:

@@ -1,13 +1,13 @@
 """What the upstreams offer at the moment, for commands."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import httpx2
 
-from gateway_service.catalogue.definition_changes import approve
-from gateway_service.catalogue.definitions import DefinitionKind, NotCanonical, OfferedDefinitions, name_of
+from gateway_service.catalogue.definition_changes import approve, definitions_by_name
+from gateway_service.catalogue.definitions import DefinitionKind, NotCanonical, OfferedDefinitions
 from gateway_service.catalogue.fetching import fetch_definitions
 from gateway_service.catalogue.lock_file import ApprovedDefinition, ApprovedUpstream
 from gateway_service.credentials import CredentialOpener
@@ -57,7 +57,7 @@ def as_approved(offer: UpstreamOffer) -> ApprovedUpstream:
     return ApprovedUpstream(
         source=source_of(offer.declaration),
         protocol_version=offer.definitions.protocol_version,
-        definitions={kind: _by_name(kind, offer.definitions.of(kind)) for kind in DefinitionKind},
+        definitions={kind: _approve_all(kind, offer.definitions.of(kind)) for kind in DefinitionKind},
     )
 
 
@@ -66,17 +66,10 @@ def source_of(declaration: UpstreamDeclaration) -> str:
     return declaration.location.partition("?")[0]
 
 
-def _by_name(kind: DefinitionKind, definitions: Sequence[object]) -> dict[str, ApprovedDefinition]:
+def _approve_all(kind: DefinitionKind, definitions: Sequence[object]) -> dict[str, ApprovedDefinition]:
     found: dict[str, ApprovedDefinition] = {}
-    repeated: set[str] = set()
-    for definition in definitions:
-        name = name_of(kind, definition)
-        if name is None:
-            continue
-        if name in found:
-            repeated.add(name)
-        try:
-            found[name] = approve(kind, cast("dict[str, Any]", definition))
-        except NotCanonical:
-            continue
-    return {name: each for name, each in found.items() if name not in repeated}
+    for name, definition in definitions_by_name(kind, definitions).items():
+        if definition is not None:
+            with contextlib.suppress(NotCanonical):
+                found[name] = approve(kind, definition)
+    return found
