@@ -121,6 +121,14 @@ async def test_a_server_that_does_not_answer_has_no_tools(shell: Shell, tmp_path
     assert lock.upstreams == {}
 
 
+async def test_a_credential_is_not_lost(shell: Shell, tmp_path: Path) -> None:
+    entry = {"url": "http://127.0.0.1:1/mcp", "credential": {"secret_file": "key"}}
+    failed = await shell.run("import", write_servers(tmp_path, crm=entry), "--secrets-to", str(tmp_path / "secrets"))
+    assert failed.status == 1
+    assert failed.err.startswith("error: crm has a `credential`, which is not moved\nhint: ")
+    assert not (tmp_path / "gateway.yaml").exists()
+
+
 async def test_several_headers_cannot_be_moved(shell: Shell, tmp_path: Path) -> None:
     headers = {"X-Key": SECRET, "X-Other": SECRET}
     file = write_servers(tmp_path, crm={"url": "http://127.0.0.1:1/mcp", "headers": headers})

@@ -97,6 +97,9 @@ def _move_secrets(declaration: GatewayDeclaration, folder: Path) -> _MovedSecret
     headers: dict[str, _HeaderSecret] = {}
     values: dict[Path, str] = {}
     for upstream in declaration.upstreams:
+        if upstream.credential is not None:
+            hint = "move its `credential` to gateway.yaml by hand, or import without --secrets-to"
+            raise ImportFailed(f"{upstream.name} has a `credential`, which is not moved", hint=hint)
         if len(upstream.headers) > 1:
             names = ", ".join(sorted(upstream.headers))
             hint = "remove those that the server does not need, or import without --secrets-to"
