@@ -161,6 +161,7 @@ async def test_doctor_checks_the_credentials_of_upstreams(shell: Shell, issuer: 
     declared = yaml.safe_load(file.read_text())
     exchange = {"client_id": "gateway", "secret_file": "client-secret"}
     declared["upstreams"]["crm"]["credential"] = {"exchange": exchange}
+    declared["upstreams"]["notes"] = {"command": "true", "env_files": {"API_KEY": "client-secret"}}
     file.write_text(yaml.safe_dump(declared))
     for grants in ([], [EXCHANGE]):
         metadata = {**issuer.metadata(), "grant_types_supported": grants}
@@ -170,7 +171,8 @@ async def test_doctor_checks_the_credentials_of_upstreams(shell: Shell, issuer: 
         results = {each["what"]: each for each in json.loads(examined.out)}
         assert results[f"credentials: {issuer.url} exchanges tokens for crm"]["ok"] is bool(grants)
         assert results["crm: 2026-07-28, 2 tools can be called"]["ok"] is True
-        assert f"secrets: credential of crm: {secret} can be read by everybody" in results
+        for what in ("credential of crm", "API_KEY of notes"):
+            assert f"secrets: {what}: {secret} can be read by everybody" in results
 
 
 async def answer_with(document: Any, _headers: Mapping[str, str], writer: asyncio.StreamWriter) -> None:

@@ -5,6 +5,7 @@ The checks that services share are in `security_common.service`: `doctor`, `issu
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -163,13 +164,19 @@ async def _check_redis(settings: GatewaySettings, _: GatewayDeclaration) -> list
 async def _check_secrets(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
     exposed: list[ExposedSecret] = []
     for upstream in declaration.upstreams:
-        if upstream.credential is not None:
-            file = credential_file(upstream.credential)
-            readers = who_can_read(file) if file is not None else None
-            if file is not None and readers:
-                exposed.append(ExposedSecret(f"credential of {upstream.name}", file, readers))
+        for what, file in _secret_files(upstream).items():
+            readers = who_can_read(file)
+            if readers:
+                exposed.append(ExposedSecret(f"{what} of {upstream.name}", file, readers))
     uses_keyring = PIIPolicy.ENCRYPT in declaration.policies
     return [*check_secrets(settings, exposed), *(check_encryption(settings.security) if uses_keyring else [])]
+
+
+def _secret_files(upstream: UpstreamDeclaration) -> dict[str, Path]:
+    """The files with secrets of an upstream, by what they contain."""
+    files = dict(upstream.program.secret_files) if upstream.program is not None else {}
+    file = credential_file(upstream.credential) if upstream.credential is not None else None
+    return files if file is None else {**files, "credential": file}
 
 
 CHECKS: tuple[Callable[[GatewaySettings, GatewayDeclaration], Awaitable[list[CheckResult]]], ...] = (
