@@ -26,11 +26,14 @@ from gateway_service.wire.json_rpc import (
 )
 from gateway_service.wire.request_headers import is_stateless
 from security_common.edge import HttpResponse, Receive, RequestHeaders, Scope, Send
+from security_common.edge.refusals import Refusal
+from security_common.edge.request_body import ClientDisconnected, read_body
 from security_common.web_urls import is_loopback_host
 
 __all__ = ["BridgeAccess", "BridgeEndpoint"]
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+BODY_SECONDS = 30.0
 _JSON = ((b"content-type", b"application/json"),)
 _SESSION = b"mcp-session-id"
 
@@ -87,9 +90,12 @@ class BridgeEndpoint:
 
     async def _post(self, headers: RequestHeaders, receive: Receive, send: Send) -> HttpResponse | None:
         """The response; None if it was sent as an event stream, or if the client is gone."""
-        body = await _read_body(receive)
-        if body is None:
-            return HttpResponse(413)
+        try:
+            body = await read_body(receive, headers, max_bytes=MAX_BODY_BYTES, deadline_seconds=BODY_SECONDS)
+        except ClientDisconnected:
+            return None
+        except Refusal as refusal:
+            return HttpResponse(refusal.status, headers=((b"connection", b"close"),))
         stream = ClientStream(send) if EVENT_STREAM in (headers.last(b"accept") or "") else None
         response = await answer_while_connected(self._respond(body, headers, stream), receive)
         if response is None or stream is None or not stream.is_open:
@@ -206,15 +212,3 @@ def _status_of(failure: UpstreamFailure) -> int:
     if isinstance(failure, UpstreamTimeout):
         return 504
     return 502 if isinstance(failure, UpstreamProtocolViolation) else 503
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """The body; None if it is larger than allowed."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
