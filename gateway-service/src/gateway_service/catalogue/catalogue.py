@@ -106,7 +106,9 @@ class Catalogue:
         self.requestable_scopes = declaration.requestable_scopes
         self.addresses = {name: Address(name, (name,)) for name in declaration.names}
         self.addresses[ALL] = Address(ALL, declaration.names)
-        self._publish()
+        for name, found in self._found.items():
+            self.addresses[name].replace(dict(found.tools))
+        self._publish_combined()
 
     def is_described(self, upstream: str) -> bool:
         """Whether the definitions of this upstream are known."""
@@ -174,7 +176,9 @@ class Catalogue:
                 tools = replace(tools, tools=dict(sorted(known.items())))
         self._found[tools.upstream] = tools
         self._described.add(tools.upstream)
-        self._publish()
+        # No request is served before everything is replaced, because nothing is awaited.
+        self.addresses[tools.upstream].replace(dict(tools.tools))
+        self._publish_combined()
 
     def add_live(self, tools: UpstreamTools) -> None:
         """Makes tools known that an upstream with live lists has for some caller."""
@@ -201,10 +205,8 @@ class Catalogue:
         definitions = [each.definition for each in approved.of(DefinitionKind.TOOL).values()]
         return make_tools(declaration, definitions, self._configuration, is_local=self._is_local)
 
-    def _publish(self) -> None:
-        """Sets the tools of all addresses. No request is served in between, because nothing is awaited."""
-        for name, found in self._found.items():
-            self.addresses[name].replace(dict(found.tools))
+    def _publish_combined(self) -> None:
+        """Sets the tools of the address with all upstreams, and those whose calls are refused."""
         every_tool = [tool for name in sorted(self._found) for tool in self._found[name].tools.values()]
         uses = Counter(tool.qualified_name for tool in every_tool)
         exposed = [tool for tool in every_tool if tool.is_exposed and uses[tool.qualified_name] == 1]

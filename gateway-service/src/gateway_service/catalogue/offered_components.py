@@ -175,17 +175,18 @@ class AddressComponents:
         uses = Counter(names)
         self.prompts = {name: prompt for name, prompt in zip(names, prompts, strict=True) if uses[name] == 1}
         self._listed_resources = [
-            found for each in offered for uri, found in each.resources.items() if self.resource_at(uri) is found[0]
+            found for each in offered for uri, found in each.resources.items() if self._has_one_rule(uri)
         ]
         self._listed_templates = [
-            found
-            for each in offered
-            for template, found in each.templates.items()
-            if self.resource_at(template) is found[0]
+            found for each in offered for template, found in each.templates.items() if self._has_one_rule(template)
         ]
         listed = {definition["uri"]: resource for resource, definition in self._listed_resources}
         templates = {definition["uriTemplate"]: resource for resource, definition in self._listed_templates}
         self._listed_rules = {**listed, **templates}
+
+    def _has_one_rule(self, uri: str) -> bool:
+        """Whether only one upstream of this address has a rule for the URI."""
+        return sum(rules.matching(uri) is not None for rules in self._resources) == 1
 
 
 class OfferedComponents:
@@ -208,7 +209,9 @@ class OfferedComponents:
         self._offered = {each.name: self._first(each) for each in declaration.upstreams}
         self.addresses = {name: AddressComponents(name, [self._resources[name]]) for name in self._declarations}
         self.addresses[ALL] = AddressComponents(ALL, list(self._resources.values()))
-        self._publish()
+        for name, found in self._offered.items():
+            self.addresses[name].replace([found])
+        self.addresses[ALL].replace(list(self._offered.values()))
 
     def has_prompts(self, upstreams: Collection[str]) -> bool:
         """Whether a rule names prompts of one of these upstreams."""
@@ -249,7 +252,8 @@ class OfferedComponents:
     def publish(self, upstream: str, found: UpstreamComponents) -> None:
         """Replaces what is known of one upstream."""
         self._offered[upstream] = found
-        self._publish()
+        self.addresses[upstream].replace([found])
+        self.addresses[ALL].replace(list(self._offered.values()))
 
     def _first(self, declaration: UpstreamDeclaration) -> UpstreamComponents:
         """What is known before the upstream was asked: what was approved, or else the prompts with their exact name."""
@@ -284,11 +288,6 @@ class OfferedComponents:
             notices.append("a prompt or resource is left out: there is personal data in its name or URI")
             return None
         return protected
-
-    def _publish(self) -> None:
-        for name, address in self.addresses.items():
-            offered = list(self._offered.values()) if name == ALL else [self._offered[name]]
-            address.replace(offered)
 
 
 def _named_prompts(declaration: UpstreamDeclaration) -> dict[str, GatewayPrompt]:
