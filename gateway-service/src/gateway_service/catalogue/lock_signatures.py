@@ -17,7 +17,7 @@ from joserfc.jwk import OKPKey
 from gateway_service.catalogue.lock_file import Lock, LockInvalid, read_lock
 from security_common.secret_files import read_secret_file
 
-__all__ = ["load_lock", "read_public_keys", "sign_lock"]
+__all__ = ["load_lock", "sign_lock"]
 
 ALGORITHM = "Ed25519"
 CURVE = "Ed25519"
@@ -36,8 +36,9 @@ def load_lock(file: Path, keys_file: Path | None) -> Lock | None:
     if lock is None:
         hint = "GATEWAY_LOCK_KEYS_FILE demands one: `gateway-service pin`, then `gateway-service approve --sign KEY`"
         raise LockInvalid(f"{file} does not exist", hint=hint)
-    keys = read_public_keys(keys_file)
-    if not any(_is_valid(lock, signature, keys) for signature in lock.signatures):
+    keys = _read_public_keys(keys_file)
+    payload = lock.signed_bytes
+    if not any(_is_valid(payload, signature, key) for signature in lock.signatures for key in keys):
         hint = f"`gateway-service approve --sign KEY` signs it; {keys_file} has the accepted keys"
         raise LockInvalid(f"{file} has no valid signature of an accepted key", hint=hint)
     return lock
@@ -55,8 +56,8 @@ def sign_lock(lock: Lock, key_file: Path) -> tuple[Lock, str]:
     return replace(lock, signatures=(*lock.signatures, added)), key_id
 
 
-def read_public_keys(file: Path) -> Mapping[str, OKPKey]:
-    """The keys of the file by key id. Raises `LockInvalid`."""
+def _read_public_keys(file: Path) -> list[OKPKey]:
+    """The keys of the file. Raises `LockInvalid`."""
     text = read_secret_file(file, setting="GATEWAY_LOCK_KEYS_FILE", error=LockInvalid, hint=_KEY_HINT)
     blocks: list[str] = _PEM_BLOCK.findall(text)
     if not blocks:
@@ -64,7 +65,7 @@ def read_public_keys(file: Path) -> Mapping[str, OKPKey]:
     keys = [_read_key(file, block) for block in blocks]
     if any(key.is_private for key in keys):
         raise LockInvalid(f"{file} has a private key, which only its owner may have", hint=_KEY_HINT)
-    return {key.thumbprint(): key for key in keys}
+    return keys
 
 
 def _read_key(file: Path, pem: str) -> OKPKey:
@@ -77,12 +78,10 @@ def _read_key(file: Path, pem: str) -> OKPKey:
     return key
 
 
-def _is_valid(lock: Lock, signature: Mapping[str, str], keys: Mapping[str, OKPKey]) -> bool:
+def _is_valid(payload: bytes, signature: Mapping[str, str], key: OKPKey) -> bool:
     token = f"{signature['protected']}..{signature['signature']}"
-    for key in keys.values():
-        try:
-            jws.deserialize_compact(token, key, algorithms=[ALGORITHM], payload=lock.signed_bytes)
-        except (ValueError, JoseError):
-            continue
-        return True
-    return False
+    try:
+        jws.deserialize_compact(token, key, algorithms=[ALGORITHM], payload=payload)
+    except (ValueError, JoseError):
+        return False
+    return True
