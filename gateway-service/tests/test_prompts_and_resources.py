@@ -242,7 +242,7 @@ async def test_another_form_of_an_address_does_not_have_a_weaker_rule(
 
 
 @given(st.text("ab/%2Fé#", max_size=12))
-def test_a_canonical_address_is_its_own_canonical_form(rest: str) -> None:
+def test_addresses_that_servers_treat_as_the_same_have_one_canonical_form(rest: str) -> None:
     once = canonical_uri(f"file:///{rest}")
     assert canonical_uri(f"file:////{rest}") == once
     assert canonical_uri(f"file://localhost/{rest}") == once

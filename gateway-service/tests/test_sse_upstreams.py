@@ -153,11 +153,7 @@ async def test_an_address_of_another_origin_is_refused(serve_app: Serve, start_g
     """Otherwise the server could send the gateway's credential to another one."""
     server = SseServer(address)
     gateway = await start_gateway({"crm": entry(await serve_app(server))})
-    while True:
-        check = (await gateway.http.get(f"{gateway.url}/readyz")).json()["checks"]["upstream:crm"]
-        if check["note"] != "not reached yet":
-            break
-    assert check["note"] == "crm did not name a URL of its own origin for messages"
+    assert await gateway.wait_for_problem("crm") == "crm did not name a URL of its own origin for messages"
     assert server.received == []
 
 
