@@ -201,14 +201,22 @@ async def test_an_upstream_that_does_not_answer_keeps_its_approval(
     assert approved_tools(tmp_path) == before
 
 
-async def test_another_address_with_the_same_definitions_can_be_approved(shell: Shell, tmp_path: Path) -> None:
+async def test_another_url_is_not_contacted_before_it_was_approved(
+    shell: Shell, upstream: RawUpstream, tmp_path: Path
+) -> None:
     await pin_and_approve(shell)
     file = tmp_path / "gateway.yaml"
     file.write_text(file.read_text().replace("127.0.0.1", "localhost"))
-    moved = "lock: crm was approved at another address"
-    assert moved in {each["what"] for each in json.loads((await shell.run("doctor", "--json")).out)}
-    await pin_and_approve(shell)
-    assert moved not in {each["what"] for each in json.loads((await shell.run("doctor", "--json")).out)}
+    upstream.requests.clear()
+    for command in ("doctor", "diff"):
+        reported = await shell.run(command)
+        assert reported.status == 1
+        assert "crm was approved with another URL or command, so it is not contacted" in reported.out
+    assert upstream.requests == []
+    pinned = await shell.run("pin")
+    assert f"  ! source: {upstream.url} was approved\n1 differences; " in pinned.out
+    assert (await shell.run("approve")).status == 0
+    assert (await shell.run("diff")).status == 0
 
 
 async def test_names_of_upstreams_do_not_reach_the_terminal_as_they_are(shell: Shell, upstream: RawUpstream) -> None:

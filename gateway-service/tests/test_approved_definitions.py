@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,11 +203,34 @@ async def test_two_approved_definitions_of_a_rolling_deployment(start: Start, up
     assert (await gateway.call("crm_find", {"id": "c_1"})).text == "done"
 
 
-async def test_an_upstream_that_is_not_in_the_lock_has_no_tools(start: Start, upstream: RawUpstream) -> None:
-    gateway = await start(Lock().with_upstream("other", approved(FIND)))
+NOT_APPROVED = {
+    "not in the lock": Lock(),
+    "another URL": Lock().with_upstream("crm", replace(approved(FIND), source="https://crm.example.com/mcp")),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_APPROVED)
+async def test_an_upstream_that_was_not_approved_as_it_is_declared_is_not_contacted(
+    start_gateway: Start, upstream: RawUpstream, tmp_path: Path, kind: str
+) -> None:
+    """Otherwise it would receive a credential that gateway.yaml has for the approved server."""
+    (tmp_path / "secret").write_text("k_3bf1d0c2")
+    write_lock(tmp_path / "gateway.lock", NOT_APPROVED[kind])
+    entry = {"url": f"{upstream.url}?key=1", "credential": {"secret_file": "secret"}, "resources": {"crm://*": {}}}
+    gateway = await start_gateway({"crm": entry}, settings={"refresh_seconds": 1})
+    assert "so it is not contacted and offers nothing" in await gateway.wait_for_problem("crm")
     assert await descriptions(gateway) == {}
     assert (await gateway.call("crm_find")).error["message"] == UNKNOWN_TOOL
-    assert upstream.calls == 0
+    assert (await gateway.request("resources/read", {"uri": "crm://a"})).error["code"] == -32601
+    assert upstream.requests == []
+    moved = [(None, "definition_changed", "crm: source")] if kind == "another URL" else []
+    assert changes(gateway) == moved
+    write_lock(
+        tmp_path / "gateway.lock", Lock().with_upstream("crm", replace(approved(FIND, SEND), source=upstream.url))
+    )
+    await gateway.wait_until_listed("crm")
+    assert (await gateway.call("crm_find")).text == "done"
+    assert changes(gateway) == [*moved, *([(None, "definition_restored", "crm: source")] if moved else [])]
 
 
 async def test_the_list_has_the_same_bytes_whatever_the_upstream_sends(start: Start, upstream: RawUpstream) -> None:

@@ -32,7 +32,7 @@ from security_common.tool_policy.mcp_messages import protect_parameters
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.policy_dependencies import PolicyDependencies
 
-__all__ = ["Generation", "GenerationMaker", "protected_resource", "wait_until_unused"]
+__all__ = ["Generation", "GenerationMaker", "protect_definition", "protected_resource", "wait_until_unused"]
 
 UNUSED_POLL_SECONDS = 0.5
 
@@ -95,7 +95,12 @@ class GenerationMaker:
             self.dependencies.require_encryption_key()
         configuration = self.dependencies.detector.configuration
         catalogue = Catalogue(declaration, configuration, is_local=self.settings.is_local, lock=lock)
-        components = OfferedComponents(declaration, partial(_protect_definition, self.dependencies), catalogue.approved)
+        components = OfferedComponents(
+            declaration,
+            partial(protect_definition, self.dependencies),
+            catalogue.approved,
+            is_contacted=lambda name: catalogue.source_problem(name) is None,
+        )
         if previous is not None:
             catalogue.continue_from(previous.catalogue)
             for name in declaration.names:
@@ -176,7 +181,7 @@ def protected_resource(settings: GatewaySettings, url: str) -> ProtectedResource
     )
 
 
-def _protect_definition(
+def protect_definition(
     dependencies: PolicyDependencies, policy: PIIPolicy, definition: dict[str, Any]
 ) -> dict[str, Any]:
     """The definition of a prompt or resource as it may be shown: with personal data masked, unless it is observed."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from gateway_service.catalogue.approved_sources import SourceNotApproved, find_source_problem
 from gateway_service.catalogue.definition_changes import ChangeKind, DefinitionChange, find_changes
 from gateway_service.catalogue.definitions import DefinitionKind, OfferedDefinitions
 from gateway_service.catalogue.lock_file import ApprovedUpstream, Lock
@@ -21,9 +22,6 @@ ALL = ""
 MAX_LIVE_TOOLS = 4000
 """Tools of an upstream with live lists that are known at once. Beyond it, those of the last list remain."""
 
-_NOT_APPROVED = (
-    "none of its tools is available: gateway.lock does not have it; run `gateway-service pin`, then `approve`"
-)
 _NOT_NAMED = "none of its tools is available: elsewhere than on loopback, gateway.yaml has to name them in `tools`"
 
 
@@ -94,12 +92,12 @@ class Catalogue:
         self._declarations = {each.name: each for each in declaration.upstreams}
         self._configuration = configuration
         self._is_local = is_local
+        self._source_problems = {each.name: find_source_problem(each, lock) for each in declaration.upstreams}
         self._approved = {
-            each.name: lock.upstreams.get(each.name, ApprovedUpstream())
+            each.name: lock.upstreams[each.name] if self.source_problem(each.name) is None else ApprovedUpstream()
             for each in declaration.upstreams
             if lock is not None and not each.is_live
         }
-        self._not_in_lock = {name for name in self._approved if lock is None or name not in lock.upstreams}
         self._found = {each.name: self._first_tools(each.name) for each in declaration.upstreams}
         self._described = set(self._approved)
         self._refused: frozenset[tuple[str, str]] = frozenset()
@@ -113,6 +111,10 @@ class Catalogue:
     def is_described(self, upstream: str) -> bool:
         """Whether the definitions of this upstream are known."""
         return upstream in self._described
+
+    def source_problem(self, upstream: str) -> SourceNotApproved | None:
+        """Why this upstream must not be contacted; None if it may be."""
+        return self._source_problems[upstream]
 
     def is_live(self, upstream: str) -> bool:
         """Whether the tools of this upstream are requested for each caller."""
@@ -137,8 +139,8 @@ class Catalogue:
 
     def notices(self, upstream: str) -> tuple[str, ...]:
         """Why tools of this upstream are not offered, or not as the upstream describes them."""
-        if upstream in self._not_in_lock:
-            return (_NOT_APPROVED,)
+        if self._source_problems[upstream] is not None:  # reported as the problem of the upstream
+            return ()
         if self._declarations[upstream].tools is None and not self._is_local:
             return (_NOT_NAMED,)
         found = self._found[upstream]
@@ -193,7 +195,7 @@ class Catalogue:
         """Takes over what the upstreams have offered to a catalogue with another declaration or lock."""
         for name in self._declarations:
             offered = previous.offered(name)
-            if offered is not None:
+            if offered is not None and self._source_problems[name] is None:
                 self.update(name, offered)
 
     def _first_tools(self, upstream: str) -> UpstreamTools:

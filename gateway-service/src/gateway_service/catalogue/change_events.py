@@ -22,6 +22,7 @@ class ChangeEvents:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._recorded: dict[str, frozenset[DefinitionChange]] = {}
+        self._at_other_sources: set[str] = set()
 
     async def record(self, upstream: str, changes: Sequence[DefinitionChange]) -> None:
         """Records what is new since the last call for this upstream. Raises `JournalUnavailable`.
@@ -42,6 +43,18 @@ class ChangeEvents:
             if change.change_kind is not ChangeKind.ADDED and (change.kind, change.name) not in still:
                 await self._write(upstream, change, Action.DEFINITION_RESTORED)
         self._recorded[upstream] = now
+
+    async def record_source(self, upstream: str, *, is_approved: bool) -> None:
+        """Records once that gateway.yaml names another source than the approved one, and once that it does not.
+
+        Raises `JournalUnavailable`; the next call then tries again.
+        """
+        was_approved = upstream not in self._at_other_sources
+        if is_approved == was_approved:
+            return
+        action = Action.DEFINITION_RESTORED if is_approved else Action.DEFINITION_CHANGED
+        await self._journal.record(_event(action, name=None, reason=f"{upstream}: source"))
+        self._at_other_sources ^= {upstream}
 
     async def _write(self, upstream: str, change: DefinitionChange, action: Action) -> None:
         name = f"{upstream}_{change.name}" if change.kind is DefinitionKind.TOOL else None

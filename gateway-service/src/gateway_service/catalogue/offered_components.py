@@ -7,7 +7,7 @@ at the addresses of single upstreams.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from gateway_service.catalogue.catalogue import ALL
@@ -141,6 +141,14 @@ class AddressComponents:
         matching = [rules for rules in self._resources if rules.matching(uri) is not None]
         return matching[0].at(uri) if len(matching) == 1 else None
 
+    def rules_of_resources(self) -> dict[str, GatewayResource]:
+        """The rules of the listed resources by URI."""
+        return {definition["uri"]: resource for resource, definition in self._listed_resources}
+
+    def rules_of_templates(self) -> dict[str, GatewayResource]:
+        """The rules of the listed resource templates by URI template."""
+        return {definition["uriTemplate"]: resource for resource, definition in self._listed_templates}
+
     def listed_at(self, uri: str) -> GatewayResource | None:
         """The rule for a resource or template in the lists of this address; None if it is not listed."""
         return self._listed_rules.get(uri)
@@ -180,9 +188,7 @@ class AddressComponents:
         self._listed_templates = [
             found for each in offered for template, found in each.templates.items() if self._has_one_rule(template)
         ]
-        listed = {definition["uri"]: resource for resource, definition in self._listed_resources}
-        templates = {definition["uriTemplate"]: resource for resource, definition in self._listed_templates}
-        self._listed_rules = {**listed, **templates}
+        self._listed_rules = {**self.rules_of_resources(), **self.rules_of_templates()}
 
     def _has_one_rule(self, uri: str) -> bool:
         """Whether only one upstream of this address has a rule for the URI."""
@@ -197,16 +203,21 @@ class OfferedComponents:
         declaration: GatewayDeclaration,
         protect: ProtectDefinition,
         approved: Callable[[str], ApprovedUpstream | None] = lambda _: None,
+        *,
+        is_contacted: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """`protect` is applied to the definitions, which clients show to their users and models.
 
-        `approved` returns what the lock has of an upstream, which is offered in place of what the upstream sends.
+        `approved` returns what the lock has of an upstream, which is offered in place of what the upstream sends. One
+        that is not contacted offers nothing, whatever its rules name.
         """
-        self._declarations = {each.name: each for each in declaration.upstreams}
+        self._declarations = {
+            each.name: each if is_contacted(each.name) else _without_rules(each) for each in declaration.upstreams
+        }
         self._protect = protect
         self._approved = approved
-        self._resources = {each.name: _ResourceRules(each) for each in declaration.upstreams}
-        self._offered = {each.name: self._first(each) for each in declaration.upstreams}
+        self._resources = {name: _ResourceRules(each) for name, each in self._declarations.items()}
+        self._offered = {name: self._first(each) for name, each in self._declarations.items()}
         self.addresses = {name: AddressComponents(name, [self._resources[name]]) for name in self._declarations}
         self.addresses[ALL] = AddressComponents(ALL, list(self._resources.values()))
         for name, found in self._offered.items():
@@ -243,6 +254,9 @@ class OfferedComponents:
                 if kept is not None:
                     del kept["name"]
                     found.prompts[name] = _prompt(upstream, name, rule, kept)
+        used = {declaration.prompts.pattern_for(name) for name, _ in _by_name(prompts, "name")}
+        unused = [pattern for pattern in declaration.prompts.rules if pattern not in used]
+        notices += [f"the rule {pattern} applies to no prompt" for pattern in unused]
         rules = self._resources[upstream]
         found.resources = self._kept_resources(resources, "uri", rules, notices)
         found.templates = self._kept_resources(templates, "uriTemplate", rules, notices)
@@ -288,6 +302,10 @@ class OfferedComponents:
             notices.append("a prompt or resource is left out: there is personal data in its name or URI")
             return None
         return protected
+
+
+def _without_rules(declaration: UpstreamDeclaration) -> UpstreamDeclaration:
+    return replace(declaration, prompts=RulePatterns[ToolRule]({}), resources=RulePatterns[ToolRule]({}))
 
 
 def _named_prompts(declaration: UpstreamDeclaration) -> dict[str, GatewayPrompt]:

@@ -1,7 +1,8 @@
 """Asks the upstreams for their definitions, in the background."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from random import SystemRandom
 
@@ -88,7 +89,11 @@ class CatalogueRefresh:
 
     async def refresh(self, upstream: Upstream) -> None:
         """Asks for the definitions now. Raises `SecurityError`; what was known before stays then."""
+        not_approved = self._catalogue.source_problem(upstream.name)
+        await self._record_source(upstream.name, is_approved=not_approved is None or not not_approved.is_in_lock)
         try:
+            if not_approved is not None:
+                raise not_approved
             offered = await fetch_definitions(upstream)
         except SecurityError as failure:
             self._note(upstream, failure)
@@ -105,10 +110,13 @@ class CatalogueRefresh:
             log.warning("upstream_definitions_differ", upstream=upstream.name, notices=list(notices))
         self._note(upstream, None)
         if self._events is not None:
-            try:
+            with _unrecorded_is_logged(upstream.name):
                 await self._events.record(upstream.name, tools.changes)
-            except JournalUnavailable as failure:
-                log.warning("definition_changes_not_recorded", upstream=upstream.name, cause=failure.description)
+
+    async def _record_source(self, upstream: str, *, is_approved: bool) -> None:
+        if self._events is not None:
+            with _unrecorded_is_logged(upstream):
+                await self._events.record_source(upstream, is_approved=is_approved)
 
     def _notices(self, upstream: str) -> tuple[str, ...]:
         component_notices = self._components.notices(upstream) if self._components is not None else ()
@@ -149,6 +157,15 @@ class CatalogueRefresh:
                 await self._requested[upstream.name].wait()
         except TimeoutError:
             pass
+
+
+@contextmanager
+def _unrecorded_is_logged(upstream: str) -> Generator[None]:
+    """Logs that an event could not be written. It is written with the next refresh."""
+    try:
+        yield
+    except JournalUnavailable as failure:
+        log.warning("definition_changes_not_recorded", upstream=upstream, cause=failure.description)
 
 
 def _request(requested: asyncio.Event, _method: str) -> None:

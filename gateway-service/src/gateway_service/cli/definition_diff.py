@@ -52,14 +52,16 @@ def review(offer: UpstreamOffer, lock: Lock, detector: PIIDetector, *, names: Co
     return found
 
 
-def print_review(offer: UpstreamOffer, reviewed: Collection[ReviewedChange]) -> None:
-    """Prints the differences of one upstream."""
+def print_review(offer: UpstreamOffer, reviewed: Collection[ReviewedChange], *, former_source: str | None) -> None:
+    """Prints the differences of one upstream. `former_source` is its approved URL or command, if it has another now."""
     approved = as_approved(offer)
     print(f"{offer.name}  {approved.source}  {approved.protocol_version or 'not reached'}")
+    if former_source is not None:
+        print(f"  ! source: {former_source} was approved")
     if offer.problem is not None:
         print(f"  error: {offer.problem.description}; {offer.problem.hint}")
         return
-    if not reviewed:
+    if not reviewed and former_source is None:
         print("  as approved")
     for each in reviewed:
         for line in _lines(each):

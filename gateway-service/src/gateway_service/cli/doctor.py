@@ -11,12 +11,11 @@ from typing import Any
 import httpx2
 
 from gateway_service.catalogue.definitions import DefinitionKind
-from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, ApprovedUpstream
+from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT
 from gateway_service.catalogue.lock_signatures import load_lock
 from gateway_service.cli.pin import pending_file
 from gateway_service.cli.program_checks import check_programs
 from gateway_service.cli.tools import ListedUpstream, ask_upstreams
-from gateway_service.cli.upstream_offers import source_of
 from gateway_service.credentials.exchanged_tokens import TOKEN_EXCHANGE
 from gateway_service.declaration import GatewayDeclaration, TokenExchange, UpstreamDeclaration, credential_file
 from gateway_service.redis_identity import open_redis_identity
@@ -78,17 +77,7 @@ async def _check_lock(settings: GatewaySettings, declaration: GatewayDeclaration
         return [CheckResult(what, ok=True, warning=True, hint=NOTHING_PINNED_HINT), *results]
     count = sum(len(each.of(kind)) for each in lock.upstreams.values() for kind in DefinitionKind)
     pinned = CheckResult(f"lock: {settings.lock_file}, {count} approved definitions, sha256 {lock.digest}", ok=True)
-    hint = "`gateway-service pin` shows whether it describes the same; `approve` stores the new address"
-    moved = [
-        CheckResult(f"lock: {each.name} was approved at another address", ok=True, warning=True, hint=hint)
-        for each in declaration.upstreams
-        if each.name in lock.upstreams and _has_moved(each, lock.upstreams[each.name])
-    ]
-    return [pinned, *moved, *results]
-
-
-def _has_moved(declaration: UpstreamDeclaration, approved: ApprovedUpstream) -> bool:
-    return approved.source not in {"", source_of(declaration)}
+    return [pinned, *results]
 
 
 async def _check_upstreams(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:

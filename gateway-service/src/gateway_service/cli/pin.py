@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from gateway_service.catalogue.approved_sources import find_source_problem
 from gateway_service.catalogue.definitions import DefinitionKind
 from gateway_service.catalogue.lock_file import ApprovedDefinition, ApprovedUpstream, Lock, read_lock, write_lock
 from gateway_service.catalogue.lock_signatures import sign_lock
 from gateway_service.catalogue.tool_definitions import tool_name_of
 from gateway_service.cli.definition_diff import ReviewedChange, as_members, print_review, review
 from gateway_service.cli.upstream_offers import UpstreamOffer, as_approved, fetch_offers
-from gateway_service.declaration import GatewayDeclaration
+from gateway_service.declaration import GatewayDeclaration, UpstreamDeclaration
 from gateway_service.settings import SERVICE, GatewaySettings
 from security_common.audit import Action
 from security_common.errors import SecurityError
@@ -63,8 +64,9 @@ async def pin(settings: GatewaySettings, declaration: GatewayDeclaration) -> Non
 
 async def compare(settings: GatewaySettings, declaration: GatewayDeclaration, *, as_json: bool) -> None:
     """Prints the differences to gateway.lock. Raises SystemExit with status 1 if there are any."""
-    lock = read_lock(settings.lock_file) or Lock()
-    offers = await fetch_offers(settings, _pinned(declaration))
+    existing = read_lock(settings.lock_file)
+    lock = existing or Lock()
+    offers = await fetch_offers(settings, _pinned(declaration), existing)
     if as_json:
         found = [as_members(each) for _, reviewed in _review_offers(settings, offers, lock) for each in reviewed]
         print(json.dumps(found, ensure_ascii=False, indent=2))
@@ -144,8 +146,9 @@ def print_offers(settings: GatewaySettings, offers: Collection[UpstreamOffer], l
     """Prints the differences, and returns their number."""
     count = 0
     for offer, reviewed in _review_offers(settings, offers, lock):
-        print_review(offer, reviewed)
-        count += len(reviewed)
+        former_source = _former_source(offer.declaration, lock)
+        print_review(offer, reviewed, former_source=former_source)
+        count += len(reviewed) + (former_source is not None)
     return count
 
 
@@ -156,6 +159,12 @@ def _review_offers(
     detector = open_pii_detector(settings.security)
     names = _tool_names(offers)
     return [(offer, review(offer, lock, detector, names=names) if offer.problem is None else []) for offer in offers]
+
+
+def _former_source(declaration: UpstreamDeclaration, lock: Lock) -> str | None:
+    """The URL or command with which the upstream was approved, if it has another now."""
+    problem = find_source_problem(declaration, lock)
+    return lock.upstreams[declaration.name].source if problem is not None and problem.is_in_lock else None
 
 
 def _tool_names(offers: Collection[UpstreamOffer]) -> set[str]:

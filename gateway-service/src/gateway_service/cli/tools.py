@@ -32,7 +32,7 @@ async def ask_upstreams(settings: GatewaySettings, declaration: GatewayDeclarati
     configuration = open_pii_detector(settings.security).configuration
     lock = load_lock(settings.lock_file, settings.lock_keys_file)
     catalogue = Catalogue(declaration, configuration, is_local=settings.is_local, lock=lock)
-    offers = await fetch_offers(settings, declaration)
+    offers = await fetch_offers(settings, declaration, lock)
     for offer in offers:
         if offer.problem is None:
             catalogue.update(offer.name, offer.definitions)

@@ -98,6 +98,17 @@ class UpstreamDeclaration:
         """The URL, or the command without its arguments, which may contain secrets."""
         return self.url if self.program is None else self.program.command[0]
 
+    @property
+    def rules(self) -> tuple[ToolRule, ...]:
+        """Every rule of its tools, prompts and resources; for tools, the default rule if there is no other."""
+        tools = (self.default_rule,) if self.tools is None else self.tools.values()
+        return *tools, *self.prompts.rules.values(), *self.resources.rules.values()
+
+    @property
+    def source(self) -> str:
+        """The location as it is approved: without the query of the URL, which may contain a secret."""
+        return self.location.partition("?")[0]
+
     @cached_property
     def _tool_patterns(self) -> RulePatterns[ToolRule]:
         return RulePatterns(self.tools or {})
@@ -179,15 +190,7 @@ class GatewayDeclaration:
     @property
     def rules(self) -> list[ToolRule]:
         """Every rule, with that of each upstream that declares none."""
-        return [
-            rule
-            for each in self.upstreams
-            for rule in (
-                *((each.default_rule,) if each.tools is None else each.tools.values()),
-                *each.prompts.rules.values(),
-                *each.resources.rules.values(),
-            )
-        ]
+        return [rule for each in self.upstreams for rule in each.rules]
 
     @property
     def scopes(self) -> frozenset[str]:
