@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from gateway_processes import Shell, wait_until_ready
+from notes_server import notes
 from token_endpoint import EXCHANGE, TokenEndpoint, json_answer
 from upstream_servers import PHONE, customers
 
@@ -90,6 +91,37 @@ async def test_tools_shows_what_applies_to_each_tool(shell: Shell) -> None:
     ]
     (members,) = json.loads((await shell.run("tools", "--json")).out)
     assert [tool["name"] for tool in members["tools"]] == ["echo", "find"]
+
+
+async def test_tools_and_doctor_cover_prompts_and_resources(
+    shell: Shell, tmp_path: Path, serve_app: Callable[[Any], Awaitable[str]]
+) -> None:
+    url = await serve_app(notes().http_app(path="/mcp", stateless_http=True))
+    entry: dict[str, Any] = {
+        "url": f"{url}/mcp",
+        "prompts": {"greet": {"scope": "mcp.notes", "policy": "mask"}, "absent": {}},
+        "resources": {"notes://*": {"policy": "reject"}},
+    }
+    (tmp_path / "gateway.yaml").write_text(yaml.safe_dump({"upstreams": {"notes": entry}}))
+    listed = await shell.run("tools")
+    assert listed.status == 0, listed.err
+    rejecting = "rule: notes://*  scopes: mcp.access  arguments: reject  result: reject"
+    assert listed.out.splitlines()[1:] == [
+        "  prompt notes_greet  scopes: mcp.access mcp.notes  arguments: mask  result: mask",
+        f"  resource notes://today  {rejecting}",
+        f"  resource notes://private/diary  {rejecting}",
+        f"  resource template notes://by/{{author}}  {rejecting}",
+        "  note: the rule absent applies to no prompt",
+    ]
+    (members,) = json.loads((await shell.run("tools", "--json")).out)
+    assert [each["exposed_name"] for each in members["prompts"]] == ["notes_greet"]
+    assert [each["uri"] for each in members["resources"]] == ["notes://today", "notes://private/diary"]
+    assert [each["uri_template"] for each in members["resource_templates"]] == ["notes://by/{author}"]
+    results = {each["what"]: each["ok"] for each in json.loads((await shell.run("doctor", "--json")).out)}
+    assert results["notes: 2026-07-28, 0 tools can be called"] is True
+    assert results["notes: 1 prompts, 2 resources and 1 resource templates are listed"] is True
+    declared = yaml.safe_load((await shell.run("auth-declaration")).out)["resources"]
+    assert [list(each["scopes"]) for each in declared] == [["mcp.access", "mcp.notes"]] * 2
 
 
 async def test_auth_declaration_has_every_address_with_its_scopes(shell: Shell) -> None:

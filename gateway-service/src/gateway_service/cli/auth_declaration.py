@@ -13,7 +13,7 @@ def render(settings: GatewaySettings, declaration: GatewayDeclaration) -> str:
     lines = ["resources:"]
     lines += _resource(settings.resource, "MCP gateway", declaration.scopes)
     for upstream in declaration.upstreams:
-        scopes = frozenset[str]().union(*(rule.scopes for rule in (upstream.tools or {}).values()))
+        scopes = frozenset[str]().union(*(rule.scopes for rule in upstream.rules))
         lines += _resource(settings.resource_of(upstream.name), f"MCP gateway: {upstream.name}", scopes)
     return "\n".join(lines) + "\n"
 

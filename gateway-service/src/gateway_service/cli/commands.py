@@ -63,7 +63,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 @app.command
 def tools(*, as_json: AsJson = False) -> None:
-    """Ask every upstream for its tools, and print them with the scopes and policies that apply.
+    """Ask every upstream for its tools, prompts and resources, and print them with the scopes and policies that apply.
 
     Example: gateway-service tools
     """

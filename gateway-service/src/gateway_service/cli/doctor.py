@@ -91,19 +91,28 @@ def _check_upstream(
     if upstream.problem is not None:
         return [CheckResult(f"{upstream.name}: {upstream.problem.description}", ok=False, hint=upstream.problem.hint)]
     count = len(upstream.tools)
-    results = [CheckResult(f"{upstream.name}: {upstream.version}, {count} tools can be called", ok=count > 0)]
+    what = f"{upstream.name}: {upstream.version}, {count} tools can be called"
+    results = [CheckResult(what, ok=count > 0 or upstream.has_components)]
     hint = "gateway.yaml has the rules of the tools: docs/gateway.md"
     results += [CheckResult(f"{upstream.name}: {each}", ok=True, warning=True, hint=hint) for each in upstream.notices]
     declared = next(each for each in declaration.upstreams if each.name == upstream.name)
+    if declared.prompts.rules or declared.resources.rules:
+        what = (
+            f"{upstream.name}: {len(upstream.prompts)} prompts, {len(upstream.resources)} resources and "
+            f"{len(upstream.templates)} resource templates are listed"
+        )
+        advice = "none matches a rule: `prompts` and `resources` in gateway.yaml: docs/gateway.md"
+        results.append(CheckResult(what, ok=True, warning=not upstream.has_components, hint=advice))
     if declared.tools is None and settings.is_local:
         what = f"{upstream.name}: every tool is open to mcp.access, because the file names none"
         results.append(
             CheckResult(what, ok=True, warning=True, hint="name them in `tools` before the gateway is public")
         )
-    encrypting = [tool.name for tool in upstream.tools if tool.rule.arguments is PIIPolicy.ENCRYPT]
+    named = (*upstream.tools, *upstream.prompts)
+    encrypting = [each.name for each in named if each.rule.arguments is PIIPolicy.ENCRYPT]
     if encrypting:
         what = f"{upstream.name}: {', '.join(encrypting)} receive ciphertext, which is longer than the value"
-        advice = "use `encrypt` for tools that store and return texts; `tokenize` suits the others"
+        advice = "use `encrypt` for what stores and returns texts; `tokenize` suits the others"
         results.append(CheckResult(what, ok=True, warning=True, hint=advice))
     return results
 
