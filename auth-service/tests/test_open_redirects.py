@@ -5,6 +5,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from openid_provider import OpenIdProvider
+from provider_users import CompanyUser
 from running_auth import Service
 from signing_in import CALLBACK, Page, Person, Request, redeem, sent_to_client
 
@@ -81,6 +83,24 @@ def test_an_error_is_redirected_for_a_user_with_a_consent(register: Register, pe
 def test_cancelling_redirects_to_the_client(register: Register, person: Person) -> None:
     page = person.open(Request(register(), {"redirect_uri": SITE}).path)
     assert person.submit(page, action="cancel").headers["location"].startswith(f"{SITE}?error=access_denied")
+
+
+@pytest.mark.parametrize(
+    ("changes", "claims"),
+    [({"scope": "mcp.audit"}, {}), ({}, {"groups": ["guest"]}), ({"max_age": "60"}, {"auth_time": 1})],
+    ids=str,
+)
+def test_a_trip_to_an_identity_provider_does_not_lead_to_an_unverified_address(
+    employee: CompanyUser, provider: OpenIdProvider, changes: dict[str, str], claims: dict[str, Any]
+) -> None:
+    """Neither the provider nor this server has asked the user anything."""
+    metadata = {"redirect_uris": [SITE], "token_endpoint_auth_method": "none"}
+    client_id = employee.http.post("/oauth2/register", json=metadata).json()["client_id"]
+    provider.claims |= {"sub": f"led away, {changes}", **claims}
+    page = employee.sign_in_at_provider(Request(client_id, {"redirect_uri": SITE, "scope": "mcp.access", **changes}))
+    assert page.status_code == 400
+    ((text, link),) = Page(page.text).links.items()
+    assert (text, link.partition("=")[0]) == ("Go to site.example", f"{SITE}?error")
 
 
 def logout(**parameters: str) -> str:

@@ -16,8 +16,8 @@ from auth_service.authorize.authorization_request import (
     find_redirect_uri,
     make_request,
 )
-from auth_service.authorize.client_redirects import button_to, error_parameters, is_trusted_target, redirect_to_client
-from auth_service.authorize.page_errors import ClientUnknown, ResponseHeld
+from auth_service.authorize.client_redirects import error_parameters, redirect_to_client
+from auth_service.authorize.page_errors import ClientUnknown
 from auth_service.authorize.visits import find_client
 from auth_service.clients.client import Client
 from auth_service.errors import OAuthError
@@ -87,10 +87,8 @@ class AuthorizationEndpoint:
         # A repeated state is not sent back: which of the values is the client's cannot be known.
         state = None if "state" in sent.form.repeated else sent.form.get("state")
         response = redirect_to_client(redirect_uri, error_parameters(error), issuer=self.flow.issuer, state=state)
-        if is_trusted_target(sent.client, redirect_uri) or await self.flow.has_consented(sent.client, http):
-            return response
-        next_step = button_to(response.headers["location"])
-        raise ResponseHeld(error, next_step=next_step, ui_locales=sent.form.get("ui_locales")) from error
+        session = (await self.flow.visits.sessions.read(http)).session
+        return await self.flow.redirect_or_hold(response, error, sent.client, session, sent.form.get("ui_locales"))
 
 
 async def redirect_as_get(http: Request, table: ParameterTable) -> Response:

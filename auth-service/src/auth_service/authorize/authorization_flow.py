@@ -13,7 +13,7 @@ from auth_service.accounts.consents import Consents, grantable_scopes
 from auth_service.accounts.provider_logouts import ProviderLogouts
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.authorize.authorization_request import AuthorizationRequest, Prompt
-from auth_service.authorize.client_redirects import error_parameters, redirect_to_client
+from auth_service.authorize.client_redirects import button_to, error_parameters, is_trusted_target, redirect_to_client
 from auth_service.authorize.interaction_policy import (
     ConsentState,
     SignedIn,
@@ -22,6 +22,7 @@ from auth_service.authorize.interaction_policy import (
     needs_consent,
     needs_sign_in,
 )
+from auth_service.authorize.page_errors import ResponseHeld
 from auth_service.authorize.repeatable_responses import REPEATABLE_SECONDS, RepeatableResponses
 from auth_service.authorize.visits import Visit, Visits
 from auth_service.clients.client import Client
@@ -95,23 +96,35 @@ class AuthorizationFlow:
         try:
             next_step = await self._next_step(visit.request, visit.client, session, started_at_seconds, http)
         except OAuthError as error:
-            return await self._finish(visit, partial(self._redirect_with_error, visit.request, error), *headers)
+            return await self._finish(visit, partial(self._redirect_with_error, visit, error, http), http, *headers)
         if isinstance(next_step, SignedIn):
             redirect = partial(self._redirect_with_code, visit.request, next_step, http)
-            return await self._finish(visit, redirect, *headers)
+            return await self._finish(visit, redirect, http, *headers)
         return see_other(visit.address(next_step), *headers)
 
     async def allow(self, visit: Visit, signed_in: SignedIn, scopes: tuple[str, ...], http: Request) -> Response:
         """The user allowed these scopes: the consent is stored, and the request answered once."""
-        return await self._finish(visit, partial(self._allow, visit, signed_in, scopes, http))
+        return await self._finish(visit, partial(self._allow, visit, signed_in, scopes, http), http)
 
     async def deny(self, visit: Visit, http: Request) -> Response:
         """The user denied, on the sign-in page or on the consent page."""
-        return await self._finish(visit, partial(self._deny, visit, http))
+        return await self._finish(visit, partial(self._deny, visit, http), http)
 
-    async def refuse(self, visit: Visit, error: OAuthError) -> Response:
-        """The request cannot be answered otherwise: this error is sent to the client."""
-        return await self._finish(visit, partial(self._redirect_with_error, visit.request, error))
+    async def refuse(self, visit: Visit, error: OAuthError, http: Request) -> Response:
+        """The request cannot be answered otherwise: this error is sent to the client. Raises `ResponseHeld`."""
+        return await self._finish(visit, partial(self._redirect_with_error, visit, error, http), http)
+
+    async def redirect_or_hold(
+        self, response: Response, error: OAuthError, client: Client, session: Session | None, ui_locales: str | None
+    ) -> Response:
+        """The redirect of an error, if the browser may follow it without a question (see `client_redirects`).
+
+        Raises `ResponseHeld`, a page with a button, if the address is unverified and the user has not consented.
+        """
+        address = response.headers["location"]
+        if is_trusted_target(client, address) or await self._has_consented(client, session):
+            return response
+        raise ResponseHeld(error, next_step=button_to(address), ui_locales=ui_locales) from error
 
     async def record_refused_sign_in(self, visit: Visit, http: Request, reason: Reason) -> None:
         """Records that a user did not sign in. The name is not recorded: people enter passwords there by mistake."""
@@ -124,7 +137,9 @@ class AuthorizationFlow:
             outcome=Outcome.REFUSED,
         )
 
-    async def _finish(self, visit: Visit, make: Callable[[], Awaitable[Response]], *headers: Header) -> Response:
+    async def _finish(
+        self, visit: Visit, make: Callable[[], Awaitable[Response]], http: Request, *headers: Header
+    ) -> Response:
         """The one response to this request, however often and however concurrently a form requests it.
 
         The cookie of the interaction stays as long as the response can be repeated.
@@ -139,7 +154,7 @@ class AuthorizationFlow:
             except PageError:
                 raise
             except OAuthError as error:
-                response = await self._redirect_with_error(visit.request, error)
+                response = await self._redirect_with_error(visit, error, http)
             await self.visits.interactions.finish(visit.interaction_id, interaction)
             cookie = self.visits.cookies.expire_after(visit.interaction_id, visit.secret, REPEATABLE_SECONDS)
             return add_headers(response, (cookie, *headers))
@@ -170,11 +185,11 @@ class AuthorizationFlow:
             user_id=session.subject if session else None,
             outcome=Outcome.REFUSED,
         )
-        return await self._redirect_with_error(visit.request, AccessDenied("the user did not allow it"))
+        return await self._redirect_with_error(visit, AccessDenied("the user did not allow it"), http)
 
-    async def has_consented(self, client: Client, http: Request) -> bool:
-        """Whether the user who is signed in in this browser has a consent for this client."""
-        account = await self.account_of((await self.visits.sessions.read(http)).session)
+    async def _has_consented(self, client: Client, session: Session | None) -> bool:
+        """Whether the user of the session has a consent for this client."""
+        account = await self.account_of(session)
         if account is None:
             return False
         return any(consent.client_id == client.client_id for consent in await self.consents.all(account.subject))
@@ -263,10 +278,15 @@ class AuthorizationFlow:
         )
         return redirect_to_client(request.redirect_uri, {"code": code}, issuer=self.issuer, state=request.state)
 
-    async def _redirect_with_error(self, request: AuthorizationRequest, error: OAuthError) -> Response:
-        return redirect_to_client(
+    async def _redirect_with_error(self, visit: Visit, error: OAuthError, http: Request) -> Response:
+        """Raises `ResponseHeld`, unless the user has pressed a button: a trip to a provider and back needs no click."""
+        request = visit.request
+        response = redirect_to_client(
             request.redirect_uri, error_parameters(error), issuer=self.issuer, state=request.state
         )
+        if http.method == "POST":  # a form of this server, because those of other sites arrive without its cookies
+            return response
+        return await self.redirect_or_hold(response, error, visit.client, visit.browser.session, request.ui_locales)
 
 
 def _refuse_interaction(step: Step) -> NoReturn:

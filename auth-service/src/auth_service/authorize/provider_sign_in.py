@@ -178,7 +178,7 @@ class ProviderSignIn:
             raise
         if not is_recent_enough(visit.request, pending, tokens.claims, self.clock()):
             await self.flow.record_refused_sign_in(visit, http, Reason.REQUIREMENT_NOT_MET)
-            return await self.flow.refuse(visit, LoginRequired("the sign-in at the identity provider is too old"))
+            return await self.flow.refuse(visit, LoginRequired("the sign-in at the identity provider is too old"), http)
         return await self._admit(visit, connection, tokens, http)
 
     async def _match(self, form: Form, provider: str, http: Request) -> tuple[Visit, PendingSignIn]:
@@ -246,7 +246,7 @@ class ProviderSignIn:
         )
         await self.flow.record_refused_sign_in(visit, http, refusal.reason)
         if refusal.reason is Reason.REQUIREMENT_NOT_MET:
-            return await self.flow.refuse(visit, UnmetAuthenticationRequirements(refusal.description))
+            return await self.flow.refuse(visit, UnmetAuthenticationRequirements(refusal.description), http)
         raise PersonNotAllowed(
             refusal.description,
             next_step=NextStep("next_step.other_account", self.start_address(visit, provider.id, other_account=True)),
