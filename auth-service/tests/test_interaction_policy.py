@@ -39,6 +39,18 @@ CONSENTS = {
 }
 
 
+def test_a_sign_in_at_a_provider_is_for_one_request() -> None:
+    """Without `auth_time`, the provider may have answered with a session that is days old."""
+    silent = replace(SESSION, provider="company", signed_in_at_seconds=300, interaction_id="first")
+    for request in (replace(REQUEST, prompts=frozenset({Prompt.LOGIN})), replace(REQUEST, max_age_seconds=300)):
+        state = replace(SIGNED_IN, request=request, session=silent, interaction_id="first", now=301)
+        assert not interaction_policy.needs_sign_in(state)
+        second = replace(state, interaction_id="second")
+        assert interaction_policy.needs_sign_in(second)
+        recent = replace(second, session=replace(silent, authenticated_at_seconds=250))
+        assert not interaction_policy.needs_sign_in(recent), "the user authenticated after the request began"
+
+
 def without(monkeypatch: pytest.MonkeyPatch, pipeline: str, name: str) -> None:
     kept = tuple(rule for rule in getattr(interaction_policy, pipeline) if rule.__name__ != name)
     monkeypatch.setattr(interaction_policy, pipeline, kept)

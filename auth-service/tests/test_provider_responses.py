@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
+import jwt
 import pytest
 from joserfc import jwk
 from openid_provider import Change, OpenIdProvider, sign
@@ -248,6 +249,16 @@ def test_an_old_sign_in_at_the_provider_is_old_here_too(provider: OpenIdProvider
     employee.grant_with_provider(Request("app"))
     page = employee.open(Request("app", {"max_age": "3600"}).path)
     assert Page(page.text).action == "/oauth2/sign-in"
+
+
+def test_item_e33_without_auth_time_a_session_is_never_recent(provider: OpenIdProvider, employee: CompanyUser) -> None:
+    provider.claims |= {"sub": "no auth_time"}
+    provider.change_id_token = setting(auth_time=None)
+    tokens = employee.tokens(Request("app", {"scope": "openid mcp.access"})).json()
+    assert "auth_time" not in jwt.decode(tokens["id_token"], options={"verify_signature": False})
+    assert "code" in sent_to_client(employee.open(Request("app", {"prompt": "none"}).path))
+    silent = employee.open(Request("app", {"prompt": "none", "max_age": "300"}).path)
+    assert sent_to_client(silent)["error"] == "login_required"
 
 
 def test_a_retry_from_an_error_page_succeeds(provider: OpenIdProvider, employee: CompanyUser) -> None:

@@ -69,8 +69,12 @@ class AuthorizationFlow:
         Raises an `OAuthError` for the client: `prompt=none` although an interaction is needed, no scope left, or too
         many waiting requests from this address.
         """
-        session = (await self.visits.sessions.read(http)).session
-        next_step = await self._next_step(request, client, session, self.clock(), http)
+        session, now = (await self.visits.sessions.read(http)).session, self.clock()
+        signed_in = None
+        if session is not None:
+            state = SignInState(request=request, session=session, started_at_seconds=now, now=now)
+            signed_in = await self._signed_in(state, http)
+        next_step = await self._next_step(request, client, signed_in)
         if isinstance(next_step, SignedIn):
             return await self._redirect_with_code(request, next_step, http)
         if Prompt.NONE in request.prompts:
@@ -92,9 +96,8 @@ class AuthorizationFlow:
 
     async def proceed(self, visit: Visit, http: Request, *headers: Header) -> Response:
         """What follows after a page, with these headers: another page, or the redirect to the client."""
-        session, started_at_seconds = visit.browser.session, visit.interaction.started_at_seconds
         try:
-            next_step = await self._next_step(visit.request, visit.client, session, started_at_seconds, http)
+            next_step = await self._next_step(visit.request, visit.client, await self.signed_in(visit, http))
         except OAuthError as error:
             return await self._finish(visit, partial(self._redirect_with_error, visit, error, http), http, *headers)
         if isinstance(next_step, SignedIn):
@@ -209,31 +212,31 @@ class AuthorizationFlow:
 
     async def signed_in(self, visit: Visit, http: Request) -> SignedIn | None:
         """The user of the visit, or None if the user has to sign in (again) for this request."""
-        return await self._signed_in(visit.request, visit.browser.session, visit.interaction.started_at_seconds, http)
-
-    async def _signed_in(
-        self, request: AuthorizationRequest, session: Session | None, started_at_seconds: float, http: Request
-    ) -> SignedIn | None:
+        session, started_at_seconds = visit.browser.session, visit.interaction.started_at_seconds
         if session is None:
             return None
+        state = SignInState(
+            request=visit.request,
+            session=session,
+            started_at_seconds=started_at_seconds,
+            now=self.clock(),
+            interaction_id=visit.interaction_id,
+        )
+        return await self._signed_in(state, http)
+
+    async def _signed_in(self, state: SignInState, http: Request) -> SignedIn | None:
+        session = state.session
         if not await self.provider_check.is_fresh(session.subject, session.provider, context_of(http)):
             return None
         account = await self.account_of(session)
         if account is None:
             return None
-        state = SignInState(request=request, session=session, started_at_seconds=started_at_seconds, now=self.clock())
         return None if needs_sign_in(state) else SignedIn(account, session)
 
     async def _next_step(
-        self,
-        request: AuthorizationRequest,
-        client: Client,
-        session: Session | None,
-        started_at_seconds: float,
-        http: Request,
+        self, request: AuthorizationRequest, client: Client, signed_in: SignedIn | None
     ) -> Step | SignedIn:
         """The next page, or the user for whom the request can be answered. Raises `LoginRequired`, `InvalidScope`."""
-        signed_in = await self._signed_in(request, session, started_at_seconds, http)
         if signed_in is None:
             return Step.SIGN_IN
         account = signed_in.account
@@ -247,6 +250,7 @@ class AuthorizationFlow:
 
     async def _redirect_with_code(self, request: AuthorizationRequest, signed_in: SignedIn, http: Request) -> Response:
         session = signed_in.session
+        authenticated_at_seconds = session.last_authenticated_at_seconds
         scopes = grantable_scopes(request.scopes, signed_in.account)
         newly_dropped = tuple(scope for scope in request.scopes if scope not in scopes)
         code = await self.codes.issue(
@@ -261,7 +265,9 @@ class AuthorizationFlow:
                     methods=session.methods,
                     dropped=request.dropped + newly_dropped,
                     provider=session.provider,
-                    authenticated_at_seconds=int(session.last_authenticated_at_seconds) if session.provider else None,
+                    authenticated_at_seconds=(
+                        int(authenticated_at_seconds) if authenticated_at_seconds is not None else None
+                    ),
                     provider_session=session.provider_session,
                 ),
                 redirect_uri=request.redirect_uri,

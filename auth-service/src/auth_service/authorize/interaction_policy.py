@@ -39,12 +39,16 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInState:
-    """A request and the session of its browser. The request began at `started_at_seconds` (since the epoch)."""
+    """A request and the session of its browser. The request began at `started_at_seconds` (since the epoch).
+
+    `interaction_id` is None before the request waits for its user.
+    """
 
     request: AuthorizationRequest
     session: Session
     started_at_seconds: float
     now: float
+    interaction_id: str | None = None
 
 
 def requests_sign_in(state: SignInState) -> bool:
@@ -54,7 +58,10 @@ def requests_sign_in(state: SignInState) -> bool:
 def is_signed_in_too_long(state: SignInState) -> bool:
     """OpenID Connect Core section 3.1.2.1, max_age."""
     max_age_seconds = state.request.max_age_seconds
-    return max_age_seconds is not None and state.now - state.session.last_authenticated_at_seconds > max_age_seconds
+    if max_age_seconds is None:
+        return False
+    authenticated_at_seconds = state.session.last_authenticated_at_seconds
+    return authenticated_at_seconds is None or state.now - authenticated_at_seconds > max_age_seconds
 
 
 def is_another_user(state: SignInState) -> bool:
@@ -66,9 +73,20 @@ SIGN_IN_RULES: tuple[Callable[[SignInState], bool], ...] = (requests_sign_in, is
 
 
 def needs_sign_in(state: SignInState) -> bool:
-    """A sign-in after the beginning of this request satisfies all rules."""
-    signed_in_for_it = state.session.signed_in_at_seconds >= state.started_at_seconds
-    return not signed_in_for_it and any(rule(state) for rule in SIGN_IN_RULES)
+    """A sign-in for this request satisfies all rules."""
+    return not _is_for_request(state) and any(rule(state) for rule in SIGN_IN_RULES)
+
+
+def _is_for_request(state: SignInState) -> bool:
+    """Whether the user signed in at a provider for this request, or proved who they are after it began.
+
+    A sign-in at a provider for another request is not enough: the provider may not have asked the user.
+    """
+    session = state.session
+    if state.interaction_id is not None and session.interaction_id == state.interaction_id:
+        return True
+    authenticated_at_seconds = session.last_authenticated_at_seconds
+    return authenticated_at_seconds is not None and authenticated_at_seconds >= state.started_at_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

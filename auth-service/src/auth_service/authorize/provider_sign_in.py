@@ -230,6 +230,7 @@ class ProviderSignIn:
             provider=provider.id,
             authenticated_at_seconds=authenticated_at(tokens.claims),
             provider_session=session_id,
+            interaction_id=visit.interaction_id,
         )
         return await self.flow.proceed(replace(visit, browser=browser), http, self.sessions.cookie(browser))
 

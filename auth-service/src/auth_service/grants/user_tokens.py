@@ -51,9 +51,7 @@ class UserTokenMinter:
         if Scope.OPENID not in scopes:
             return None
         facts = SignInFacts(
-            subject=grant.subject,
-            signed_in_at_seconds=grant.authenticated_at_seconds or grant.signed_in_at_seconds,
-            methods=grant.methods,
+            subject=grant.subject, authenticated_at_seconds=_authenticated_at_seconds(grant), methods=grant.methods
         )
         return await self.id_tokens.mint(facts, client_id=grant.client_id, nonce=nonce)
 
@@ -62,3 +60,10 @@ def check_resource(grant: AuthorizationGrant, request: TokenRequest) -> None:
     """A token request may repeat the resource of the grant, but not name another (RFC 8707 section 2.2)."""
     if not all(is_same_resource(each, grant.resource) for each in request.resources):
         raise InvalidTarget(f"the resource is not the one that was granted; send {grant.resource}")
+
+
+def _authenticated_at_seconds(grant: AuthorizationGrant) -> int | None:
+    """A grant that was stored before this member existed has only the time of a sign-in with a password."""
+    if grant.authenticated_at_seconds is None and grant.provider is None:
+        return grant.signed_in_at_seconds
+    return grant.authenticated_at_seconds

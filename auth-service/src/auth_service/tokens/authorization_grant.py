@@ -15,8 +15,8 @@ class AuthorizationGrant:
     `family_id` identifies the grant: its refresh tokens are a family of that id, and the `jti` of its access tokens
     begins with it. `dropped` are the scopes that the client requested and did not get. `methods` is how the user signed
     in (`amr`, RFC 8176). `provider` is the identity provider at which the user signed in, None with a password here;
-    `authenticated_at_seconds` is when the user authenticated there, if that was before the sign-in here, and
-    `provider_session` the session there (`sid`), if the provider names it.
+    `provider_session` is the session there (`sid`), if the provider names it. `authenticated_at_seconds` is
+    when the user proved who they are (`auth_time`), None if the provider does not say it.
     """
 
     family_id: Annotated[str, Field(alias="family")]  # the stored name

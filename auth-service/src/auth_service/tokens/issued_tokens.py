@@ -123,10 +123,10 @@ class AccessTokenMinter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInFacts:
-    """Who signed in, when (seconds since the epoch), and how (`amr`, RFC 8176)."""
+    """Who signed in, when (seconds since the epoch, None if it is not known), and how (`amr`, RFC 8176)."""
 
     subject: str
-    signed_in_at_seconds: int
+    authenticated_at_seconds: int | None
     methods: tuple[str, ...]
 
 
@@ -147,9 +147,10 @@ class IdTokenMinter:
             "aud": client_id,
             "iat": now,
             "exp": now + self.lifetime_seconds,
-            "auth_time": facts.signed_in_at_seconds,
             "amr": list(facts.methods),
         }
+        if facts.authenticated_at_seconds is not None:
+            claims["auth_time"] = facts.authenticated_at_seconds
         if nonce is not None:
             claims["nonce"] = nonce
         return await self.signer.sign(claims, token_type=ID_TOKEN_TYPE)

@@ -22,6 +22,7 @@ class Session:
 
     `provider` is the identity provider, None for a password; `authenticated_at_seconds` is when the user authenticated
     there, if the provider says so. `provider_session` is the session there (`sid`), if the provider names it.
+    `interaction_id` is the authorization request for which the user signed in there.
     """
 
     subject: str
@@ -30,12 +31,18 @@ class Session:
     provider: str | None = None
     authenticated_at_seconds: float | None = None
     provider_session: str | None = None
+    interaction_id: str | None = None
 
     @property
-    def last_authenticated_at_seconds(self) -> float:
-        """When the user last proved who they are: `auth_time` (OpenID Connect Core section 2)."""
-        if self.authenticated_at_seconds is None:
+    def last_authenticated_at_seconds(self) -> float | None:
+        """When the user last proved who they are: `auth_time` (OpenID Connect Core section 2).
+
+        None if the identity provider does not say it: the session there may be days old.
+        """
+        if self.provider is None:
             return self.signed_in_at_seconds
+        if self.authenticated_at_seconds is None:
+            return None
         return min(self.authenticated_at_seconds, self.signed_in_at_seconds)
 
 
@@ -72,6 +79,7 @@ class Sessions:
         provider: str | None = None,
         authenticated_at_seconds: float | None = None,
         provider_session: str | None = None,
+        interaction_id: str | None = None,
     ) -> Browser:
         """A new session under a new id, so that an id planted in the browser before is useless (session fixation)."""
         await self.sign_out(browser)
@@ -82,6 +90,7 @@ class Sessions:
             provider=provider,
             authenticated_at_seconds=authenticated_at_seconds,
             provider_session=provider_session,
+            interaction_id=interaction_id,
         )
         secret = await self._store.begin(session, lifetime_seconds=self._lifetime_seconds)
         return Browser(secret=secret, session=session)
