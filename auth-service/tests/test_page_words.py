@@ -28,7 +28,7 @@ def test_a_text_has_both_languages_and_the_same_parts(key: str) -> None:
 
 def test_every_error_page_has_its_text_and_every_text_is_used() -> None:
     folder = files("auth_service")
-    page_modules = ("sign_in_page", "consent_page", "logout_endpoint", "provider_sign_in")
+    page_modules = ("sign_in_page", "consent_page", "logout_endpoint")
     sources = list(folder.joinpath("web/templates").iterdir())
     sources += [folder.joinpath(f"authorize/{name}.py") for name in page_modules]
     modules = [path for path in folder.joinpath("authorize").iterdir() if path.name.endswith(".py")]
@@ -41,6 +41,6 @@ def test_every_error_page_has_its_text_and_every_text_is_used() -> None:
     used |= set(re.findall(r'NextStep\(\s*"([\w.]+)"', "".join(path.read_text("utf-8") for path in modules)))
     used |= {f"scope.{scope}" for scope in IDENTITY_SCOPES}
     used |= {f"document.{problem}" for problem in FetchProblem if problem is not FetchProblem.ADDRESS}
-    used |= {"provider.account_used"}
+    used |= set(re.findall(r'(?:detail|problem)="([\w.]+)"', "".join(path.read_text("utf-8") for path in modules)))
     used |= {error.for_operator for error in errors if issubclass(error, PageError) and error.for_operator}
     assert used == TEXTS.keys()

@@ -128,6 +128,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
             verifier=parts.issued_tokens,
             revoked=parts.revoked_tokens,
             accounts=parts.accounts,
+            providers=parts.grant_providers,
         ).make_router(),
         IntrospectionEndpoint(
             authenticator=authenticator,

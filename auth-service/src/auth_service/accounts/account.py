@@ -41,6 +41,11 @@ class Account:
     provider: str | None = None
     scope_limit: Annotated[frozenset[str] | None, Field(exclude=True)] = None
 
+    @property
+    def visible_name(self) -> str:
+        """The name for pages, with the username if it differs: people choose their names at a provider themselves."""
+        return self.name if self.name == self.username else f"{self.name} ({self.username})"
+
 
 class AccountDirectory(Protocol):
     """Finds the account of a token's `sub`."""
@@ -50,8 +55,8 @@ class AccountDirectory(Protocol):
 
         `provider` is the identity provider at which the user signed in. Then the account has the roles and the
         `scope_limit` that the provider's rules give, and is None also if the user has to sign in there again, is not
-        linked there any more, or the provider is not declared any more. Without `provider`, what all providers of the
-        user give together applies, unless the account is a local one.
+        linked there any more, or the provider is not declared any more. Without `provider`, the user signed in with a
+        password: None if auth.yaml does not permit that any more (`sign_in.local`).
         """
         ...
 

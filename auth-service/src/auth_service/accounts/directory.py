@@ -8,6 +8,7 @@ from auth_service.accounts.claim_rules import apply_rules, may_sign_in
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.local_accounts import LocalAccounts
 from auth_service.declared_providers import DeclaredProvider
+from auth_service.scopes import Role, Scope
 
 __all__ = ["Accounts"]
 
@@ -26,18 +27,20 @@ class Accounts:
 
     async def find(self, subject: str, provider: str | None = None) -> Account | None:
         account = await self._local.find(subject)
-        if account is None or (provider is None and account.provider is None):
+        if account is None or (provider is None and not self._local.may_use_password(account)):
+            return None
+        if provider is None and account.provider is None:
             return account
         identities = await self._identities.of_account(subject)
         usable = [each for each in identities if provider in {None, each.provider} and self._is_usable(each)]
         if not usable:
             return None
         grants = [apply_rules(each.claims, self._providers[each.provider].rules) for each in usable]
-        return replace(
-            account,
-            roles=account.roles.union(*(each.roles for each in grants)),
-            scope_limit=frozenset[str]().union(*(each.scopes for each in grants)),
-        )
+        scopes = frozenset[str]().union(*(each.scopes for each in grants))
+        if Role.AUDITOR in account.roles:  # by `auth-service user role`
+            scopes |= {Scope.MCP_AUDIT}
+        roles = account.roles.union(*(each.roles for each in grants))
+        return replace(account, roles=roles, scope_limit=scopes)
 
     def _is_usable(self, identity: Identity) -> bool:
         """Whether the provider is declared, still lets the user sign in, and need not be asked again."""

@@ -72,14 +72,14 @@ class LocalAccounts:
         password_hash = await self._password_hash(account)
         if not await self._passwords.matches(password_hash, password) or account is None or account.disabled:
             return None
-        if not self._may_use_password(account):
+        if not self.may_use_password(account):
             return None
         if password_hash is not None and self._passwords.is_outdated(password_hash):
             await self._store.set_password_hash(account.subject, await self._passwords.hash(password))
         return account
 
-    def _may_use_password(self, account: Account) -> bool:
-        """What `sign_in.local` of auth.yaml says."""
+    def may_use_password(self, account: Account) -> bool:
+        """Whether `sign_in.local` of auth.yaml lets this user sign in with a password."""
         is_operator = self._who is LocalSignIn.OPERATORS and Role.OPERATOR in account.roles
         return self._who is LocalSignIn.EVERYONE or is_operator
 

@@ -104,7 +104,7 @@ class ConsentPage:
             redirect_host=target_name(request.redirect_uri),
             on_this_device=is_loopback_redirect(request.redirect_uri),
             loopback_only=all(is_loopback_redirect(redirect_uri) for redirect_uri in client.redirect_uris),
-            account_name=account.name,
+            account_name=account.visible_name,
             hidden=visit.hidden_fields,
             switch_address=f"{visit.address(Step.SIGN_IN)}&switch=yes",
             csrf_token=self.browser_keys.make(visit.secret, _purpose(visit, account, scopes)),

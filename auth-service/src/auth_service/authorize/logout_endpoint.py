@@ -138,7 +138,7 @@ class LogoutEndpoint:
             "sign_out",
             choose_language(http, form.get("ui_locales")),
             form_targets=(form_target(target.address),) if target is not None and target.is_trusted else (),
-            account_name=account.name,
+            account_name=account.visible_name,
             carried=form.subset(_CARRIED),
             csrf_token=self.browser_keys.make(browser.secret, _CSRF_PURPOSE),
         )

@@ -56,6 +56,10 @@ class _PasswordWrong(Exception):
     """There is no account with this username and password."""
 
 
+class _ProviderFirst(Exception):
+    """The account is one of an identity provider, at which the user has to sign in before."""
+
+
 class _PasswordTooEarly(Exception):
     """After too many failures, the next password is checked only after `wait_seconds`."""
 
@@ -138,8 +142,17 @@ class SignInPage:
         except _PasswordTooEarly as error:
             return self._page(visit, http, username=username, wait_seconds=error.wait_seconds)
         except _PasswordWrong:
-            return self._page(visit, http, username=username, wrong=True)
-        browser = await self.sessions.sign_in(visit.browser, account.subject, _METHODS)
+            return self._page(visit, http, username=username, problem="sign_in.wrong")
+        except _ProviderFirst:
+            return self._page(visit, http, username=username, problem="sign_in.provider_first")
+        # A user of a provider is checked there, whatever way the user signs in here.
+        browser = await self.sessions.sign_in(
+            visit.browser,
+            account.subject,
+            _METHODS,
+            provider=account.provider,
+            authenticated_at_seconds=self.flow.clock() if account.provider is not None else None,
+        )
         await self.flow.record(
             context_of(http),
             event_type=EventType.SIGN_IN,
@@ -150,7 +163,7 @@ class SignInPage:
         return await self.flow.proceed(replace(visit, browser=browser), http, self.sessions.cookie(browser))
 
     async def _check_password(self, visit: Visit, username: str, password: str, http: Request) -> Account:
-        """The account. Raises `_PasswordWrong`, or `_PasswordTooEarly`; both are recorded."""
+        """The account. Raises `_PasswordWrong`, `_PasswordTooEarly` or `_ProviderFirst`, which are recorded."""
         source_address = context_of(http).source_address
         name = hashlib.sha256(fold_username(username).encode()).hexdigest()[:24]
         try:
@@ -165,6 +178,9 @@ class SignInPage:
             await self.failures_by_address.count(source_address)
             await self.flow.record_refused_sign_in(visit, http, Reason.WRONG_PASSWORD)
             raise _PasswordWrong
+        if await self.flow.accounts.find(account.subject, account.provider) is None:
+            await self.flow.record_refused_sign_in(visit, http, Reason.LOGIN_REQUIRED)
+            raise _ProviderFirst
         return account
 
     def _page(
@@ -173,17 +189,17 @@ class SignInPage:
         http: Request,
         *,
         username: str,
-        wrong: bool = False,
+        problem: str | None = None,
         wait_seconds: int | None = None,
         other_account: bool = False,
     ) -> Response:
         language = choose_language(http, visit.request.ui_locales)
         title = client_title(visit.client, visit.request.redirect_uri)
-        status, problem = 200, None
+        status, problem_text = 200, None
         if wait_seconds is not None:
-            status, problem = 429, self.pages.text(language, "sign_in.wait", seconds=wait_seconds)
-        elif wrong:
-            status, problem = 400, self.pages.text(language, "sign_in.wrong")
+            status, problem_text = 429, self.pages.text(language, "sign_in.wait", seconds=wait_seconds)
+        elif problem is not None:
+            status, problem_text = 400, self.pages.text(language, problem)
         return self.pages.render(
             "sign_in",
             language,
@@ -192,7 +208,7 @@ class SignInPage:
             headers=(("retry-after", str(wait_seconds)),) if wait_seconds is not None else (),
             client_name=title or self.pages.text(language, "client.nameless"),
             username=username,
-            problem=problem,
+            problem=problem_text,
             demo=self.demo if self.local is LocalSignIn.EVERYONE else None,
             local=self.local.value,
             providers=self._providers(visit, language, other_account),

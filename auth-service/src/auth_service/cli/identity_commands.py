@@ -61,9 +61,13 @@ def unlink(username: str, *, provider: Provider) -> None:
         if not removed:
             raise UserRefused(f"{username} is not linked to {provider}", hint=f"`user identities {username}` shows all")
         accounts = AccountStore(operator.redis)
-        has_password = await accounts.password_hash(account.subject) is not None
+        # The password of a provider's account counts only as long as the user is linked there.
+        is_local = account.provider is None
+        has_password = is_local and await accounts.password_hash(account.subject) is not None
         if not has_password and len(removed) == len(linked):
-            hint = f"`user password {username}` gives another way to sign in, `user disable {username}` ends access"
+            hint = f"`user disable {username}` ends access"
+            if is_local:
+                hint += f", `user password {username}` gives another way to sign in"
             raise UserRefused(f"{username} could not sign in any more", hint=hint)
         # For good: after another link to the same provider, sessions of the person before would be valid again.
         await accounts.change(account.subject, lambda stored: end_sign_ins(stored, time.time()))

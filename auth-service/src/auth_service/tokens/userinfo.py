@@ -16,8 +16,9 @@ from auth_service.http.openapi import ERROR_CONTENT, ERROR_RESPONSES, json_resul
 from auth_service.http.responses import json_response
 from auth_service.paths import USERINFO_PATH
 from auth_service.scopes import Scope
+from auth_service.tokens.grant_providers import GrantProviders
 from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier, audiences_of
-from auth_service.tokens.revoked_tokens import RevokedTokens
+from auth_service.tokens.revoked_tokens import RevokedTokens, family_of
 
 __all__ = ["UserinfoEndpoint"]
 
@@ -33,6 +34,7 @@ class UserinfoEndpoint:
     verifier: IssuedTokenVerifier
     revoked: RevokedTokens
     accounts: AccountDirectory
+    providers: GrantProviders
 
     def make_router(self) -> APIRouter:
         router = new_router("accounts")
@@ -63,9 +65,9 @@ class UserinfoEndpoint:
             raise InsufficientScope("the access token lacks the scope openid")
         if self.audience not in audiences_of(claims):
             raise InvalidToken("the access token is for another resource")
-        account = await self.accounts.find(claims["sub"])
+        account = await self.accounts.find(claims["sub"], await self.providers.find(family_of(claims["jti"])))
         if account is None:
-            raise InvalidToken("the account does not exist any more")
+            raise InvalidToken("the account does not exist any more, or its user has to sign in again")
         return json_response(_claims_about(account, scopes))
 
 
