@@ -74,7 +74,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 	@sh requirements/install.sh dev "$(PYTHON)"
 	@touch $@
 
-$(VENV)/.clients: $(VENV)/.dev requirements/clients.lock e2e-tests/clients/package-lock.json
+$(VENV)/.clients: $(VENV)/.dev requirements/clients.lock requirements/clients-mcp1.lock e2e-tests/clients/package-lock.json
 	@sh requirements/install.sh clients "$(PYTHON)"
 	@sh e2e-tests/clients/install.sh
 	@touch $@

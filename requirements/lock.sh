@@ -32,4 +32,5 @@ compile mcp-resource-service mcp-resource-service/pyproject.toml --constraint re
 compile gateway-service gateway-service/pyproject.toml --constraint requirements/dev.lock
 compile build --group pyproject.toml:build --constraint requirements/dev.lock
 compile clients requirements/clients.in --constraint requirements/dev.lock
+compile clients-mcp1 requirements/clients-mcp1.in
 compile benchmark requirements/benchmark.in
