@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openid_provider import OpenIdProvider
-from provider_users import USUAL_RULES, declare
+from provider_users import USUAL_RULES, declare, in_redis
 from running_auth import Service
 from scim_clients import TOKEN, ScimClient, new_user
 
+from auth_service.accounts.store import AccountStore
 from auth_service.declaration import DeclarationInvalid
 from auth_service.declaration_file import load_declaration
 from auth_service.federation.identity_provider import load_providers
@@ -187,6 +188,14 @@ def test_other_paths_methods_and_sizes(scim: ScimClient) -> None:
     assert error_of(scim.send("POST", "Users", content=b" " * 70_000)) == (413, None)
     repeated = scim.send("GET", 'Users?filter=userName+eq+"a"&filter=userName+eq+"b"')
     assert error_of(repeated) == (400, None)
+
+
+def test_item_e150_roles_are_ignored(scim: ScimClient) -> None:
+    user = scim.add(roles=[{"value": "auditor", "primary": True}])
+    operation = {"op": "add", "path": "roles", "value": [{"value": "operator"}]}
+    assert scim.patch(user["id"], operation).json() == user
+    account = in_redis(scim.service, lambda connection: AccountStore(connection).find(user["id"]))
+    assert account.roles == frozenset()
 
 
 def test_item_e149_a_password_is_not_stored(scim: ScimClient) -> None:
