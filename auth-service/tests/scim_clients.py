@@ -1,18 +1,22 @@
 """An auth-service that identity providers use over SCIM, and the requests of a provider."""
 
 import itertools
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
 from openid_provider import OpenIdProvider
-from provider_users import USUAL_RULES, declare, start_with_provider
+from provider_users import USUAL_RULES, CompanyUser, declare, start_with_provider
 from running_auth import Service, StartService
+from signing_in import Request
 
 TOKEN, PREVIOUS_TOKEN, OTHER_TOKEN = "scim-token-of-company-" * 2, "previous-token-of-company-" * 2, "partner-" * 5
 USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+PROFILE = Request("app", {"scope": "openid profile email offline_access mcp.access"})
 
 _PARTNER = """
   - id: partner
@@ -72,3 +76,24 @@ def new_user(**attributes: Any) -> dict[str, Any]:
         **attributes,
     }
     return {name: value for name, value in members.items() if value is not None}
+
+
+def sign_in_of_scim_user(provider: OpenIdProvider, user: CompanyUser, subject: str) -> dict[str, str]:
+    """The tokens after a sign-in at the provider."""
+    provider.claims = {"sub": subject, "groups": ["staff"], "name": "Name at the provider"}
+    return user.tokens(PROFILE).json()
+
+
+def subject_of(user: CompanyUser, tokens: dict[str, str]) -> str:
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    return user.http.get("/oauth2/userinfo", headers=bearer).json()["sub"]
+
+
+def actions(service: Service, account: str) -> list[str]:
+    lines = [
+        json.loads(line)
+        for path in service.settings.security.audit_dir.rglob("security_audit.log")
+        for line in path.read_text().splitlines()
+    ]
+    events = [line for line in lines if line["event_type"] == "account_provisioning"]
+    return [event["action_taken"] for event in events if event["user_id"] == account]

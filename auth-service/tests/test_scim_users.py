@@ -1,45 +1,24 @@
 """Identity providers add, change, deactivate and delete their users over SCIM 2.0."""
 
-import json
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from openid_provider import OpenIdProvider
-from provider_users import CompanyUser, in_redis, wait_until
+from provider_users import CompanyUser, wait_until
 from running_auth import Service
-from scim_clients import OTHER_TOKEN, PREVIOUS_TOKEN, USER_SCHEMA, ScimClient, new_user
+from scim_clients import (
+    OTHER_TOKEN,
+    PREVIOUS_TOKEN,
+    PROFILE,
+    USER_SCHEMA,
+    ScimClient,
+    actions,
+    new_user,
+    sign_in_of_scim_user,
+    subject_of,
+)
 from signing_in import Page, Request, refresh
-
-from auth_service.accounts.account import Account
-from auth_service.accounts.identities import Identities, Identity
-from auth_service.accounts.store import AccountStore
-
-PROFILE = Request("app", {"scope": "openid profile email offline_access mcp.access"})
-
-
-def sign_in(provider: OpenIdProvider, user: CompanyUser, subject: str) -> dict[str, str]:
-    """The tokens after a sign-in at the provider."""
-    provider.claims = {"sub": subject, "groups": ["staff"], "name": "Name at the provider"}
-    return user.tokens(PROFILE).json()
-
-
-def subject_of(user: CompanyUser, tokens: dict[str, str]) -> str:
-    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
-    return user.http.get("/oauth2/userinfo", headers=bearer).json()["sub"]
-
-
-def actions(service: Service, account: str) -> list[str]:
-    lines = [
-        json.loads(line)
-        for path in service.settings.security.audit_dir.rglob("security_audit.log")
-        for line in path.read_text().splitlines()
-    ]
-    events = [line for line in lines if line["event_type"] == "account_provisioning"]
-    return [event["action_taken"] for event in events if event["user_id"] == account]
 
 
 def test_a_user_who_was_added_signs_in_to_that_account(
@@ -56,7 +35,7 @@ def test_a_user_who_was_added_signs_in_to_that_account(
     }
     assert "title" not in created
     assert scim.send("GET", f"Users/{created['id']}").json() == created
-    tokens = sign_in(provider, scim_user, sent["externalId"])
+    tokens = sign_in_of_scim_user(provider, scim_user, sent["externalId"])
     assert subject_of(scim_user, tokens) == created["id"]
     assert scim.send("GET", f"Users/{created['id']}").json()["displayName"] == "Name at the provider"
 
@@ -75,7 +54,7 @@ def test_item_e141_deactivation_ends_sessions_and_grants_at_once(
     provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser, operation: dict[str, Any]
 ) -> None:
     user = scim.add()
-    tokens = sign_in(provider, scim_user, user["externalId"])
+    tokens = sign_in_of_scim_user(provider, scim_user, user["externalId"])
     bearer = {"authorization": f"Bearer {tokens['access_token']}"}
     answer = scim.patch(user["id"], operation)
     assert (answer.status_code, answer.json()["active"]) == (200, False)
@@ -91,13 +70,13 @@ def test_an_activated_user_signs_in_again_and_earlier_grants_stay_ended(
     provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
 ) -> None:
     user = scim.add()
-    token = sign_in(provider, scim_user, user["externalId"])["refresh_token"]
+    token = sign_in_of_scim_user(provider, scim_user, user["externalId"])["refresh_token"]
     scim.patch(user["id"], {"op": "Replace", "path": "active", "value": "False"})
     ended_at = time.time()
     again = scim.patch(user["id"], {"op": "Replace", "path": "active", "value": "True"})
     assert again.json()["active"] is True
     wait_until(lambda: time.time() > ended_at + 1)  # the times of sign-ins are in whole seconds
-    assert subject_of(scim_user, sign_in(provider, scim_user, user["externalId"])) == user["id"]
+    assert subject_of(scim_user, sign_in_of_scim_user(provider, scim_user, user["externalId"])) == user["id"]
     assert refresh(scim_user.http, "app", token).json()["error"] == "invalid_grant"
     assert actions(scim.service, user["id"])[-1] == "account_activated"
 
@@ -117,66 +96,6 @@ def test_a_user_who_was_added_as_inactive_cannot_sign_in(
     user = scim.add(active=False)
     provider.claims = {"sub": user["externalId"], "groups": ["staff"]}
     assert scim_user.sign_in_at_provider(Request("app")).status_code == 403
-
-
-def test_a_provider_does_not_enable_what_an_operator_disabled(
-    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
-) -> None:
-    user = scim.add()
-
-    async def disable(connection: Any) -> None:
-        await AccountStore(connection).change(user["id"], lambda account: replace(account, disabled=True))
-
-    in_redis(scim.service, disable)
-    assert scim.patch(user["id"], {"op": "replace", "value": {"active": True}}).status_code == 200
-    provider.claims = {"sub": user["externalId"], "groups": ["staff"]}
-    assert scim_user.sign_in_at_provider(Request("app")).status_code == 403
-
-
-def test_a_deleted_user_is_gone_until_the_provider_adds_the_user_again(
-    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser
-) -> None:
-    sent = new_user()
-    user = scim.send("POST", "Users", sent).json()
-    tokens = sign_in(provider, scim_user, sent["externalId"])
-    assert scim.send("DELETE", f"Users/{user['id']}").status_code == 204
-    assert refresh(scim_user.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
-    assert scim_user.sign_in_at_provider(Request("app")).status_code == 403
-    assert scim.send("GET", f"Users/{user['id']}").status_code == 404
-    assert scim.send("DELETE", f"Users/{user['id']}").status_code == 404
-    assert scim.find(f'externalId eq "{sent["externalId"]}"').json()["totalResults"] == 0
-    again = scim.send("POST", "Users", sent)
-    assert again.status_code == 201
-    assert again.json()["id"] != user["id"]
-    assert subject_of(scim_user, sign_in(provider, scim_user, sent["externalId"])) == again.json()["id"]
-    assert actions(scim.service, user["id"])[-1] == "account_removed"
-
-
-def test_the_account_of_an_operator_keeps_its_name_and_is_not_deleted(
-    provider: OpenIdProvider, scim: ScimClient
-) -> None:
-    account = Account(subject="u_linked_account", username="linked", name="Name by the operator")
-    identity = Identity(
-        provider="company",
-        issuer=provider.issuer,
-        subject="linked by an operator",
-        account=account.subject,
-        linked_at_seconds=time.time(),
-        checked_at_seconds=0.0,
-    )
-
-    async def link(connection: Any) -> None:
-        await AccountStore(connection).add(account, PasswordHasher().hash("long enough"))
-        await Identities(connection).link(identity)
-
-    in_redis(scim.service, link)
-    (found,) = scim.find('externalId eq "linked by an operator"').json()["Resources"]
-    assert found["id"] == account.subject
-    changed = scim.patch(found["id"], {"op": "replace", "value": {"displayName": "Changed", "userName": "changed"}})
-    assert (changed.status_code, changed.json()) == (200, found)
-    assert scim.send("DELETE", f"Users/{found['id']}").status_code == 204
-    stored = in_redis(scim.service, lambda connection: AccountStore(connection).find(account.subject))
-    assert (stored.name, stored.disabled, stored.signed_out_at_seconds > 0) == ("Name by the operator", False, True)
 
 
 def test_a_user_who_signed_in_first_is_found_and_changed(
@@ -296,32 +215,6 @@ def test_items_e139_and_e140_an_unknown_user_and_one_that_exists(scim: ScimClien
     other = scim.add()
     renamed = scim.patch(other["id"], {"op": "replace", "path": "userName", "value": user["userName"]})
     assert (renamed.status_code, renamed.json()["scimType"]) == (409, "uniqueness")
-
-
-def test_a_user_who_is_added_several_times_at_once_has_one_account(scim: ScimClient) -> None:
-    sent = new_user()
-    with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(lambda _: scim.send("POST", "Users", sent), range(4)))
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-    assert scim.find(f'userName eq "{sent["userName"]}"').json()["totalResults"] == 1
-
-
-def test_a_name_that_was_given_up_can_be_used_again(scim: ScimClient) -> None:
-    user = scim.add()
-    scim.patch(user["id"], {"op": "replace", "path": "userName", "value": f"renamed-{user['userName']}"})
-    assert scim.add(userName=user["userName"])["id"] != user["id"]
-    same = scim.patch(user["id"], {"op": "replace", "path": "userName", "value": f"Renamed-{user['userName']}"})
-    assert same.json()["userName"] == f"Renamed-{user['userName']}", "another spelling of the same name"
-
-
-@pytest.mark.parametrize("changes", [{"userName": "kang@example.com"}, {"emails": [{"value": "Kang@example.com"}]}])
-def test_item_e140_a_local_account_is_never_taken_over(scim: ScimClient, changes: dict[str, Any]) -> None:
-    local = Account(subject="u_local_kang", username="kang@example.com", name="Kang")
-    in_redis(scim.service, lambda connection: AccountStore(connection).add(local, PasswordHasher().hash("long enough")))
-    refused = scim.send("POST", "Users", new_user(**changes))
-    assert (refused.status_code, refused.json()["scimType"]) == (409, "uniqueness")
-    assert scim.find('userName eq "kang@example.com"').json()["totalResults"] == 0
-    assert scim.send("GET", "Users/u_local_kang").status_code == 404
 
 
 def test_item_e138_each_provider_has_its_own_token_and_people(scim: ScimClient, scim_service: Service) -> None:

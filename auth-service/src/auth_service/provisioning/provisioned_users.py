@@ -76,7 +76,7 @@ class ProvisionedUsers:
         subject = _subject_of(provider, user)
         existing = await self.identities.find_at(provider.declared, subject)
         if existing is not None:
-            await self._make_way(existing)
+            await self._make_way(provider, existing)
         await self._require_unused(user)
         now = self.clock()
         identity = Identity(
@@ -124,15 +124,8 @@ class ProvisionedUsers:
         The identity is kept, so that a sign-in does not make a new account. The provider can add the user again.
         """
         await self.deactivate(user)
-        others = [
-            identity
-            for identity in await self.identities.of_account(user.account.subject)
-            if identity.key != user.identity.key and not identity.is_deleted
-        ]
         await self.identities.mark_identity_deleted(user.identity, by_provider=True)
-        if user.account.provider == provider.id and not others:
-            await self.consents.delete_all(user.account.subject)
-            await self.store.delete(user.account)
+        await self._delete_account(provider, user.account)
 
     async def deactivate(self, user: ProvisionedUser) -> None:
         """Sign-ins are refused from the first step on; sessions and grants end at once."""
@@ -143,6 +136,13 @@ class ProvisionedUsers:
         for grant in await self.refresh_tokens.grants_of(user.account.subject):
             await self.refresh_tokens.revoke_family(grant.family_id)
 
+    async def _delete_account(self, provider: IdentityProvider, account: Account) -> None:
+        """Deletes an account that was made for this provider, if no identity leads to it any more."""
+        identities = await self.identities.of_account(account.subject)
+        if account.provider == provider.id and all(identity.is_deleted for identity in identities):
+            await self.consents.delete_all(account.subject)
+            await self.store.delete(account)
+
     async def _change_account(self, provider: IdentityProvider, account: Account, wanted: UserAttributes) -> None:
         is_renamed = provider.scim_subject is ScimSubject.EXTERNAL_ID and wanted.user_name != account.username
         if is_renamed and not await self.store.rename(account.subject, wanted.user_name):
@@ -152,12 +152,15 @@ class ProvisionedUsers:
                 account.subject, lambda stored: replace(stored, name=wanted.display_name, email=wanted.email)
             )
 
-    async def _make_way(self, existing: Identity) -> None:
+    async def _make_way(self, provider: IdentityProvider, existing: Identity) -> None:
         """Permits a new account for a person whose account the provider deleted. Raises `ScimNotUnique` otherwise."""
         if existing.is_deleted and not existing.is_deleted_by_provider:
             raise ScimNotUnique("an operator deleted the account; `auth-service user allow` permits a new one")
-        if not existing.is_deleted and await self.store.find(existing.account) is not None:
+        account = await self.store.find(existing.account)
+        if account is not None and not existing.is_deleted:
             raise ScimNotUnique(_HAS_ACCOUNT)
+        if account is not None:  # the process ended during the deletion
+            await self._delete_account(provider, account)
         await self.identities.unlink(existing)
 
     async def _require_unused(self, user: UserAttributes) -> None:
