@@ -140,6 +140,8 @@ METADATA = {
         ({"token_endpoint": "http://sso.example.com/token"}, "not https"),
         ({"authorization_endpoint": "javascript:alert(1)"}, "no valid authorization_endpoint"),
         ({"jwks_uri": 7}, "no valid jwks_uri"),
+        ({"token_endpoint": "http://127.0.0.1:6379/token"}, "token_endpoint of the metadata is on this machine"),
+        ({"userinfo_endpoint": "https://localhost/me"}, "userinfo_endpoint of the metadata is on this machine"),
     ],
     ids=str,
 )

@@ -47,22 +47,24 @@ def read_metadata(document: Mapping[str, Any], provider: IdentityProvider) -> Pr
         )
     methods = document.get("token_endpoint_auth_methods_supported")
     supports_basic = not isinstance(methods, list) or "client_secret_basic" in methods
-    userinfo = document.get("userinfo_endpoint")
+    has_userinfo = document.get("userinfo_endpoint") is not None
+    userinfo = _endpoint(document, "userinfo_endpoint", provider) if has_userinfo else None
     return ProviderMetadata(
-        authorization_endpoint=_endpoint(document, "authorization_endpoint"),
-        token_endpoint=provider.internal_address(_endpoint(document, "token_endpoint")),
-        jwks_uri=provider.internal_address(_endpoint(document, "jwks_uri")),
-        userinfo_endpoint=(
-            provider.internal_address(_endpoint(document, "userinfo_endpoint")) if userinfo is not None else None
-        ),
+        authorization_endpoint=_endpoint(document, "authorization_endpoint", provider),
+        token_endpoint=provider.internal_address(_endpoint(document, "token_endpoint", provider)),
+        jwks_uri=provider.internal_address(_endpoint(document, "jwks_uri", provider)),
+        userinfo_endpoint=provider.internal_address(userinfo) if userinfo is not None else None,
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
         posts_secret=not supports_basic,
         reports_logouts=document.get("backchannel_logout_supported") is True,
     )
 
 
-def _endpoint(document: Mapping[str, Any], member: str) -> str:
-    """An address of the metadata: https, or http on loopback."""
+def _endpoint(document: Mapping[str, Any], member: str, provider: IdentityProvider) -> str:
+    """An address of the metadata: https, or on this machine if the issuer is there.
+
+    Otherwise a provider could make this service send its secret to another program of the same machine.
+    """
     value = document.get(member)
     try:
         parts = parse_web_url(value if isinstance(value, str) else "")
@@ -70,7 +72,12 @@ def _endpoint(document: Mapping[str, Any], member: str) -> str:
         raise ProviderFailure(
             ProviderProblem.MISCONFIGURED, f"the metadata has no valid {member}: {_excerpt(value)}"
         ) from error
-    if parts.scheme != "https" and not is_loopback_url(str(value)):
+    is_here = is_loopback_url(str(value))
+    if is_here and not is_loopback_url(provider.issuer):
+        raise ProviderFailure(
+            ProviderProblem.MISCONFIGURED, f"{member} of the metadata is on this machine, and the issuer is not"
+        )
+    if parts.scheme != "https" and not is_here:
         raise ProviderFailure(
             ProviderProblem.MISCONFIGURED, f"{member} of the metadata is not https: {_excerpt(value)}"
         )
