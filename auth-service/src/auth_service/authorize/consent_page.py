@@ -19,6 +19,7 @@ from auth_service.http.application import new_page_router
 from auth_service.http.dependencies import FormBody, QueryString
 from auth_service.http.forms import Form
 from auth_service.http.parameters import Parameter, ParameterTable
+from auth_service.http.responses import see_other
 from auth_service.paths import CONSENT_PATH
 from auth_service.scopes import IDENTITY_SCOPES, format_scope
 from auth_service.tokens.resources import Resource, Resources
@@ -75,7 +76,8 @@ class ConsentPage:
         visit = await self.flow.visit(form, http)
         signed_in = await self.flow.signed_in(visit, http)
         if signed_in is None:
-            return await self.flow.proceed(visit, http)
+            # Not directly to a provider: the policy of the page would not let a form follow a redirect there.
+            return see_other(f"{visit.address(Step.SIGN_IN)}&switch=yes")
         account = signed_in.account
         scopes = grantable_scopes(visit.request.scopes, account)
         if not self.browser_keys.is_valid(visit.secret, _purpose(visit, account, scopes), form.get("csrf_token")):
