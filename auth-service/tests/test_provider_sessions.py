@@ -8,7 +8,7 @@ from openid_provider import OpenIdProvider
 from provider_users import HOUR, CompanyUser, identity_of, in_redis, let_time_pass
 from redis.asyncio import Redis
 from running_auth import Service
-from signing_in import Request, redeem, refresh, sent_to_client
+from signing_in import Page, Request, redeem, refresh, sent_to_client
 
 from auth_service.accounts.consents import Consents
 from auth_service.accounts.identities import Identities
@@ -152,6 +152,29 @@ def test_a_code_gives_only_the_scopes_that_the_rules_still_give(
     narrowed = replace(identity_of(company, provider), claims={"groups": ["staff"]})
     in_redis(company, lambda connection: Identities(connection).save(narrowed))
     assert redeem(employee.http, request, code).json()["scope"] == "mcp.access"
+
+
+def test_after_signing_out_the_next_sign_in_is_not_silent(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    sign_in(provider, employee, "shared computer")
+    question = employee.open("/oauth2/logout")
+    assert "at Company account" in employee.submit(question).text
+    provider.requests.clear()
+    employee.grant_with_provider(Request("app"))
+    assert provider.requests[0]["prompt"] == "select_account"
+    assert "auth_choose_account" not in employee.http.cookies
+
+
+def test_allowing_after_the_session_has_ended_leads_to_the_sign_in_page(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    provider.claims |= {"sub": "session ended on the consent page", "groups": ["staff"]}
+    consent = employee.sign_in_at_provider(Request("app"))
+    del employee.http.cookies["auth_session"]
+    answer = employee.allow(consent)
+    assert Page(answer.text).action == "/oauth2/sign-in"
+    assert "Continue with Company account" in Page(answer.text).links
 
 
 def test_signing_out_ends_a_session_that_waits_for_a_sign_in(

@@ -89,7 +89,12 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
     )
     consent = ConsentPage(flow=flow, browser_keys=browser_keys, resources=parts.resources, pages=pages)
     logout = LogoutEndpoint(
-        flow=flow, sessions=sessions, browser_keys=browser_keys, verifier=parts.issued_tokens, pages=pages
+        flow=flow,
+        sessions=sessions,
+        browser_keys=browser_keys,
+        verifier=parts.issued_tokens,
+        pages=pages,
+        connections=parts.connections,
     )
     authorization = AuthorizationEndpoint(flow=flow, resources=parts.resources, verifier=parts.issued_tokens)
     routers = [authorization.make_router(), sign_in.make_router(), consent.make_router(), logout.make_router()]

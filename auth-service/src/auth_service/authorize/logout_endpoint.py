@@ -15,6 +15,7 @@ from auth_service.authorize.client_redirects import add_query, button_to, is_tru
 from auth_service.authorize.page_errors import LogoutRefused
 from auth_service.clients.loopback_redirects import matches_registered
 from auth_service.errors import InvalidClient
+from auth_service.federation.provider_connections import ProviderConnections
 from auth_service.http.application import new_page_router
 from auth_service.http.dependencies import FormBody, QueryString, context_of
 from auth_service.http.forms import Form
@@ -62,6 +63,7 @@ class LogoutEndpoint:
     browser_keys: BrowserKeys
     verifier: IssuedTokenVerifier
     pages: Pages
+    connections: ProviderConnections
 
     def make_router(self) -> APIRouter:
         return new_page_router(
@@ -95,7 +97,7 @@ class LogoutEndpoint:
         account = await self.flow.account_of(browser.session)
         if account is None:
             await self.sessions.sign_out(browser)  # it would be valid again after a sign-in at the provider
-            return self._signed_out(form, target, http)
+            return self._signed_out(form, browser, target, http)
         # Only a client that this user has consented to has an ID token about the user.
         is_known = hint is not None and hint.get("sub") == account.subject
         if target is not None and is_known:
@@ -112,7 +114,7 @@ class LogoutEndpoint:
         )
         # Recorded first: if that fails, the session continues and the next attempt is recorded.
         await self.sessions.sign_out(browser)
-        return self._signed_out(form, target, http)
+        return self._signed_out(form, browser, target, http)
 
     async def _find_target(self, form: Form, client_id: str | None, source_address: str) -> LogoutTarget | None:
         """The address to go to afterwards. Raises `LogoutRefused` if the client has not registered it."""
@@ -143,13 +145,20 @@ class LogoutEndpoint:
             csrf_token=self.browser_keys.make(browser.secret, _CSRF_PURPOSE),
         )
 
-    def _signed_out(self, form: Form, target: LogoutTarget | None, http: Request) -> Response:
-        cookie = self.sessions.expired_cookie()
+    def _signed_out(self, form: Form, browser: Browser, target: LogoutTarget | None, http: Request) -> Response:
+        cookies = self.sessions.signed_out_cookies(browser)
         if target is not None and target.is_trusted:
-            return see_other(target.address, cookie)
+            return see_other(target.address, *cookies)
         language = choose_language(http, form.get("ui_locales"))
-        next_step = button_to(target.address) if target is not None else None
-        return self.pages.render("signed_out", language, headers=(cookie,), next_step=next_step)
+        provider = browser.session.provider if browser.session is not None else None
+        connection = self.connections.find(provider) if provider is not None else None
+        return self.pages.render(
+            "signed_out",
+            language,
+            headers=cookies,
+            next_step=button_to(target.address) if target is not None else None,
+            provider=connection.provider.name(language) if connection is not None else None,
+        )
 
 
 def _client_id(form: Form, hint: Mapping[str, Any] | None) -> str | None:

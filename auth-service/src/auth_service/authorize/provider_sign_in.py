@@ -149,6 +149,7 @@ class ProviderSignIn:
             max_age_seconds=visit.request.max_age_seconds,
         )
         state = await self.pending.begin(pending, interaction_id=visit.interaction_id, secret=visit.secret)
+        other_account = other_account or self.sessions.must_choose_account(http)
         parameters = authorization_parameters(connection.provider, visit.request, pending, state, other_account)
         return see_other(add_query(metadata.authorization_endpoint, parameters))
 
@@ -232,7 +233,7 @@ class ProviderSignIn:
             provider_session=session_id,
             interaction_id=visit.interaction_id,
         )
-        return await self.flow.proceed(replace(visit, browser=browser), http, self.sessions.cookie(browser))
+        return await self.flow.proceed(replace(visit, browser=browser), http, *self.sessions.signed_in_cookies(browser))
 
     async def _refuse_person(
         self, refusal: PersonRefused, visit: Visit, provider: IdentityProvider, http: Request

@@ -14,6 +14,7 @@ __all__ = ["Browser", "Session", "Sessions", "cookies_of"]
 
 _KEY_PREFIX = "auth:session:"
 _COOKIE = "session"
+_CHOOSE_ACCOUNT = "choose_account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +104,23 @@ class Sessions:
         """The header that sets the session cookie. It ends with the browser; the session itself after its lifetime."""
         return self._cookies.set_header(_COOKIE, browser.secret)
 
-    def expired_cookie(self) -> Header:
-        return self._cookies.delete_header(_COOKIE)
+    def signed_out_cookies(self, browser: Browser) -> tuple[Header, ...]:
+        """The headers after a sign-out.
+
+        The session at an identity provider goes on, so the next sign-in there asks which account to use.
+        """
+        expired = self._cookies.delete_header(_COOKIE)
+        if browser.session is None or browser.session.provider is None:
+            return (expired,)
+        return expired, self._cookies.set_header(_CHOOSE_ACCOUNT, "1")
+
+    def must_choose_account(self, request: Request) -> bool:
+        """Whether the browser was signed out, and its next sign-in at a provider must not be silent."""
+        return self._cookies.read(cookies_of(request), _CHOOSE_ACCOUNT) is not None
+
+    def signed_in_cookies(self, browser: Browser) -> tuple[Header, ...]:
+        """The headers after a sign-in at a provider."""
+        return self.cookie(browser), self._cookies.delete_header(_CHOOSE_ACCOUNT)
 
 
 def cookies_of(request: Request) -> dict[str, str]:
