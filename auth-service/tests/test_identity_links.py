@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,30 @@ def test_item_e43_an_account_belongs_to_one_person_of_a_provider(
     assert "linked to another person of company" in refused
     assert command("user", "link", "e43", "--provider", "company", "--subject", "item e43") == "", "linked already"
     assert [row["subject"] for row in json.loads(command("user", "identities", "e43", "--json"))] == ["item e43"]
+
+
+@pytest.mark.parametrize("subject", ["", "a\x7fb", "x" * 256])
+def test_what_cannot_be_a_subject_is_not_linked(employee: CompanyUser, command, subject: str) -> None:
+    assert "cannot be a subject" in command("user", "allow", "--provider", "company", "--subject", subject)
+
+
+def test_object_ids_of_entra_are_read_in_any_case(tmp_path: Path, own_redis, company: Service, command) -> None:
+    tenant, object_id = "3f2c0e9a-1111-2222-3333-444455556666", "8F2B0C1E-0000-4000-8000-00000000000A"
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "auth.yaml").write_text(
+        f"""
+identity_providers:
+  - {{id: contoso, kind: entra, tenant: {tenant}, client_id: a, client_secret_file: secret, allow: {{everyone: true}}}}
+"""
+    )
+    settings = company.settings.model_copy(update={"config": tmp_path / "auth.yaml", "redis_url": own_redis[0]})
+    contoso = replace(company, settings=settings)
+    (tmp_path / "staff.csv").write_text(f"subject,username,name,email\n{object_id},hong,Hong,\n")
+    command("user", "import", str(tmp_path / "staff.csv"), "--provider", "contoso", service=contoso)
+    shown = json.loads(command("user", "identities", "hong", "--json", service=contoso))
+    assert [row["subject"] for row in shown] == [object_id.lower()]
+    refused = command("user", "link", "hong", "--provider", "contoso", "--subject", "hong", service=contoso)
+    assert "is not an object id" in refused
 
 
 def test_after_a_wrong_link_was_corrected_the_first_person_has_no_access(

@@ -15,6 +15,7 @@ from auth_service.scopes import IDENTITY_SCOPES, SCOPE_TOKEN, Role, Scope
 from security_common.web_urls import is_loopback_url, parse_web_url
 
 __all__ = [
+    "GUID",
     "AccountPolicy",
     "ClaimCondition",
     "ClaimRule",
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 
 
@@ -239,7 +240,7 @@ class DeclaredProvider(Declared):
     @field_validator("tenant")
     @classmethod
     def _check_tenant(cls, value: str | None) -> str | None:
-        if value is not None and not _GUID.fullmatch(value.lower()):
+        if value is not None and not GUID.fullmatch(value.lower()):
             raise ValueError("tenant must be the tenant id (a GUID): common and organizations are not supported")
         return value.lower() if value is not None else None
 
@@ -287,6 +288,21 @@ class DeclaredProvider(Declared):
         if self.issuer is None:
             return f"https://login.microsoftonline.com/{self.tenant}/v2.0"
         return self.issuer
+
+    @property
+    def conditions(self) -> tuple[ClaimCondition, ...]:
+        """The conditions on stored claims: those of `allow` and of the rules."""
+        allow = self.allow if isinstance(self.allow, tuple) else ()
+        return (*allow, *(rule.when for rule in self.rules if rule.when is not None))
+
+    @property
+    def requirements(self) -> frozenset[str]:
+        """The conditions of `require` as texts, to store which of them a sign-in satisfied."""
+        return frozenset(f"{condition.claim}={condition.has}" for condition in self.require)
+
+    def normalize_subject(self, subject: str) -> str:
+        """The subject as ID tokens have it: the object ids of Entra ID are in lower case there."""
+        return subject.lower() if self.kind is ProviderKind.ENTRA else subject
 
 
 _GOOGLE_ISSUER = "https://accounts.google.com"

@@ -4,7 +4,7 @@ import csv
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +18,9 @@ from auth_service.cli.operator_session import Operator, run_audited_change, run_
 from auth_service.cli.output import Json, format_time, print_rows
 from auth_service.cli.user_lookup import UserRefused, find_account, find_changeable_account
 from auth_service.declaration_file import load_declaration
-from auth_service.declared_providers import DeclaredProvider
+from auth_service.declared_providers import GUID, DeclaredProvider, ProviderKind
 from auth_service.federation.declared_issuers import check_declared_issuers
+from auth_service.federation.id_token_rules import is_subject
 from auth_service.protocol import new_user_id
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
@@ -41,7 +42,8 @@ def link(username: str, *, provider: Provider, subject: Subject) -> None:
 
     async def work(operator: Operator) -> None:
         account = await find_changeable_account(operator, username)
-        await _add_identity(operator, await _find_provider(operator, provider), subject, account)
+        declared = await _find_provider(operator, provider)
+        await _add_identity(operator, declared, _read_subject(declared, subject), account)
         await operator.record(Action.USER_LINKED, user_id=account.subject, reason=provider)
 
     run_audited_change(work)
@@ -99,7 +101,8 @@ def allow(*, provider: Provider, subject: Subject) -> None:
 
     async def work(operator: Operator) -> None:
         store = Identities(operator.redis)
-        identity = await store.find_at(await _find_provider(operator, provider), subject)
+        declared = await _find_provider(operator, provider)
+        identity = await store.find_at(declared, _read_subject(declared, subject))
         if identity is None or not identity.is_deleted:
             raise UserRefused("no deleted account belongs to this person", hint="check --provider and --subject")
         await store.unlink(identity)
@@ -115,10 +118,10 @@ def import_people(file: Path, *, provider: Provider, json: Json = False) -> None
 
     For example: auth-service user import staff.csv --provider contoso
     """
-    people = list(_read_people(file))
 
     async def work(operator: Operator) -> list[dict[str, Any]]:
         declared = await _find_provider(operator, provider)
+        people = [replace(person, subject=_read_subject(declared, person.subject)) for person in _read_people(file)]
         added = [await _import(operator, declared, person) for person in people]
         return [_account_row(account) for account in added if account is not None]
 
@@ -185,6 +188,16 @@ async def _find_provider(operator: Operator, provider_id: str) -> DeclaredProvid
         known = ", ".join(provider.id for provider in declared) or "none"
         raise UserRefused(f"there is no identity provider {provider_id}", hint=f"auth.yaml declares: {known}")
     return found
+
+
+def _read_subject(declared: DeclaredProvider, text: str) -> str:
+    """The subject as ID tokens have it. Raises `UserRefused` if no person of this provider can have it."""
+    subject = declared.normalize_subject(text)
+    if not is_subject(subject):
+        raise UserRefused(f"{text!a} cannot be a subject", hint="write what the provider shows as the id of the person")
+    if declared.kind is ProviderKind.ENTRA and not GUID.fullmatch(subject):
+        raise UserRefused(f"{text!a} is not an object id", hint="write the object id (a GUID) of the person")
+    return subject
 
 
 def _new_identity(declared: DeclaredProvider, subject: str, account: Account) -> Identity:

@@ -19,6 +19,7 @@ __all__ = [
     "REFRESHED_ID_TOKEN_RULES",
     "IdTokenContext",
     "check_id_token",
+    "is_subject",
     "number_claim",
     "subject_of",
 ]
@@ -123,9 +124,14 @@ def subject_of(claims: Mapping[str, Any], provider: IdentityProvider) -> str:
     """The stable subject of the person. Raises `ProviderFailure`."""
     for name in dict.fromkeys(("sub", provider.preset.subject_claim)):
         value = claims.get(name)
-        if not isinstance(value, str) or not 0 < len(value) <= _MAX_SUBJECT_CHARACTERS or not value.isprintable():
+        if not isinstance(value, str) or not is_subject(value):
             raise _bad(f"{name} is missing, or not a text of at most {_MAX_SUBJECT_CHARACTERS} characters")
     return str(claims[provider.preset.subject_claim])
+
+
+def is_subject(text: str) -> bool:
+    """Whether the text can be a subject (OpenID Connect Core section 2)."""
+    return 0 < len(text) <= _MAX_SUBJECT_CHARACTERS and text.isprintable()
 
 
 def number_claim(claims: Mapping[str, Any], name: str) -> float | None:

@@ -96,19 +96,13 @@ class IdentityProvider:
     @property
     def claims_to_keep(self) -> tuple[str, ...]:
         """The claims that conditions read."""
-        conditions = [] if not isinstance(self.declared.allow, tuple) else list(self.declared.allow)
-        conditions += [rule.when for rule in self.declared.rules if rule.when is not None]
         domains = (HOSTED_DOMAIN_CLAIM,) if self.declared.hosted_domains else ()
-        return tuple(dict.fromkeys([*(condition.claim for condition in conditions), *domains]))
+        return tuple(dict.fromkeys([*(condition.claim for condition in self.declared.conditions), *domains]))
 
     @property
     def scim_subject(self) -> ScimSubject:
         """The attribute of SCIM with the subject of a person."""
         return self.declared.scim.subject if self.declared.scim is not None else ScimSubject.EXTERNAL_ID
-
-    def normalize_subject(self, subject: str) -> str:
-        """The subject as ID tokens have it: the object ids of Entra ID are in lower case there."""
-        return subject.lower() if self.declared.kind is ProviderKind.ENTRA else subject
 
     def name(self, language: str) -> str:
         """The name on pages."""

@@ -178,7 +178,7 @@ class ProvisionedUsers:
             return await self._find_by_id(provider, account.subject) if account is not None else None
         if name == "externalId" and provider.scim_subject is ScimSubject.USER_NAME:
             return None  # it is not stored
-        identity = await self.identities.find_at(provider.declared, provider.normalize_subject(value))
+        identity = await self.identities.find_at(provider.declared, provider.declared.normalize_subject(value))
         return await self._with_account(provider, identity) if identity is not None else None
 
     async def _find_by_id(self, provider: IdentityProvider, user_id: str) -> ProvisionedUser | None:
@@ -203,15 +203,16 @@ _NAME_TAKEN = "another account has this userName"
 def _subject_of(provider: IdentityProvider, user: UserAttributes) -> str:
     """The subject with which the person signs in. Raises `ScimValueInvalid` without the declared attribute."""
     if provider.scim_subject is ScimSubject.USER_NAME:
-        return provider.normalize_subject(user.user_name)
+        return provider.declared.normalize_subject(user.user_name)
     if user.external_id is None:
         raise ScimValueInvalid("externalId is missing: it must be the subject with which the person signs in")
-    return provider.normalize_subject(user.external_id)
+    return provider.declared.normalize_subject(user.external_id)
 
 
 def _check_subject_unchanged(provider: IdentityProvider, user: ProvisionedUser, wanted: UserAttributes) -> None:
+    subject, declared = user.identity.subject, provider.declared
     if provider.scim_subject is ScimSubject.USER_NAME:
-        if provider.normalize_subject(wanted.user_name) != user.identity.subject:
+        if declared.normalize_subject(wanted.user_name) != subject:
             raise ScimNotMutable("userName is the subject of the person and cannot be changed")
-    elif wanted.external_id is not None and provider.normalize_subject(wanted.external_id) != user.identity.subject:
+    elif wanted.external_id is not None and declared.normalize_subject(wanted.external_id) != subject:
         raise ScimNotMutable("externalId is the subject of the person and cannot be changed")
