@@ -25,6 +25,22 @@ def test_a_provider_that_works(provider: OpenIdProvider, tmp_path: Path) -> None
     assert any("accepts the client secret" in str(result) for result in results)
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("    allow: [{claim: email, has: boss@example.com}]\n", "reads email"),
+        ("    allow: {everyone: true}\n    acr_values: mfa\n", "acr_values is only a wish"),
+    ],
+)
+def test_declarations_that_do_not_protect_are_named(
+    provider: OpenIdProvider, tmp_path: Path, more: str, words: str
+) -> None:
+    rules = "    rules: [{everyone: true, scopes: [mcp.access]}]\n"
+    warnings = [result for result in check(tmp_path, declare(provider, more=more + rules)) if result.warning]
+    assert any(words in str(result) for result in warnings)
+    assert not any(words in str(result) for result in check(tmp_path, declare(provider)))
+
+
 def test_a_wrong_secret_is_named(provider: OpenIdProvider, tmp_path: Path) -> None:
     failed = [result for result in check(tmp_path, declare(provider), secret="wrong") if not result.ok]
     assert "renew it at the provider" in failed[0].hint

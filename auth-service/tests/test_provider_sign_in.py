@@ -1,13 +1,17 @@
 """Sign-in at an identity provider: first and later sign-ins, and what reaches the client."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jwt
 from openid_provider import OpenIdProvider
-from provider_users import USUAL_RULES, CompanyUser, declare, start_with_provider
+from provider_users import USUAL_RULES, CompanyUser, declare, identity_of, in_redis, start_with_provider, wait_until
 from running_auth import Service, StartService
 from signing_in import Page, Request, refresh, sent_to_client
+
+from auth_service.accounts.identities import Identities
 
 
 def test_the_first_sign_in_makes_an_account_that_later_sign_ins_find_again(
@@ -70,7 +74,7 @@ def test_the_role_auditor_allows_mcp_audit(provider: OpenIdProvider, employee: C
     assert employee.tokens(Request("app", {"scope": "mcp.access mcp.audit"})).json()["scope"] == "mcp.access mcp.audit"
 
 
-def test_item_e60_the_id_token_wins_over_userinfo(provider: OpenIdProvider, employee: CompanyUser) -> None:
+def test_item_e60_the_id_token_takes_precedence_over_userinfo(provider: OpenIdProvider, employee: CompanyUser) -> None:
     provider.claims |= {"sub": "item e60", "groups": ["staff"]}
     provider.userinfo = {"groups": ["staff", "clear"], "name": "From userinfo"}
     request = Request("app", {"scope": "openid profile mcp.access mcp.decrypt"})
@@ -94,3 +98,23 @@ def test_item_e34_a_required_claim_is_missing(
     tokens = user.tokens(Request("app", {"scope": "openid offline_access mcp.access"})).json()
     assert jwt.decode(tokens["id_token"], options={"verify_signature": False})["amr"] == ["pwd", "mfa"]
     user.http.close()
+
+
+def test_a_new_requirement_applies_to_sign_ins_before_it(
+    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
+) -> None:
+    more = f"{USUAL_RULES}    require: [{{claim: amr, has: mfa}}]\n"
+    service = start_with_provider(start_service, tmp_path, declare(provider, more=more), redis_url=own_redis[0])
+    before, later = (CompanyUser(service, source=f"10.15.{number}.1") for number in (2, 3))
+    provider.claims |= {"sub": "signed in before", "amr": ["mfa"]}
+    token = before.tokens(Request("app")).json()["refresh_token"]
+    signed_in_at = time.time()
+    identity = replace(identity_of(service, provider), requirements=frozenset())
+    in_redis(service, lambda connection: Identities(connection).save(identity))
+    assert Page(before.open(Request("app").path).text).action == "/oauth2/sign-in"
+    assert refresh(service.http, "app", token).json()["error"] == "invalid_grant"
+    wait_until(lambda: int(time.time()) > signed_in_at)  # the times of sign-ins are in whole seconds
+    assert later.tokens(Request("app")).status_code == 200
+    assert Page(before.open(Request("app").path).text).action == "/oauth2/sign-in", "the sign-in before has ended"
+    before.http.close()
+    later.http.close()

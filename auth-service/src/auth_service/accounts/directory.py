@@ -49,4 +49,4 @@ class Accounts:
             return False
         if identity.issuer not in {provider.resolved_issuer, provider.was_issuer}:
             return False
-        return may_sign_in(identity.claims, provider)
+        return provider.requirements <= identity.requirements and may_sign_in(identity.claims, provider)

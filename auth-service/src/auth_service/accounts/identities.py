@@ -33,6 +33,7 @@ class Identity:
     provider's, encrypted. With `must_sign_in`, sessions and refresh tokens wait for the next sign-in at the provider.
     `is_inactive`: the provider deactivated the user over SCIM. `is_deleted`: the account was deleted, and is not made
     again at the next sign-in; `is_deleted_by_provider`: over SCIM, so the provider can add the user again.
+    `requirements` are the conditions of `require` that the last sign-in satisfied.
     """
 
     provider: str
@@ -45,6 +46,7 @@ class Identity:
     signed_in_at_seconds: float = 0.0
     claims: Mapping[str, Any] = field(default_factory=dict[str, Any])
     refresh_token: str | None = field(default=None, repr=False)
+    requirements: frozenset[str] = frozenset()
     must_sign_in: bool = False
     is_inactive: bool = False
     is_deleted: bool = False

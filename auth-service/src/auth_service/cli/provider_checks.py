@@ -18,6 +18,9 @@ _UNCLEAR_HINT = (
     " sign in once to be sure"
 )
 
+# Names and addresses: at some providers people can write them into their own profiles.
+_CHANGEABLE_CLAIMS = frozenset({"email", "name", "preferred_username", "upn"})
+
 
 async def check_providers(settings: AuthSettings) -> list[CheckResult]:
     """What each provider answers, and the addresses that have to be registered there."""
@@ -72,10 +75,21 @@ def _describe_scim(provider: IdentityProvider, place: str) -> list[CheckResult]:
 
 
 def _check_rules(provider: IdentityProvider, place: str) -> list[CheckResult]:
-    if provider.declared.rules:
-        return []
-    hint = "write rules, for example [{everyone: true, scopes: [mcp.access]}]"
-    return [CheckResult(f"{place}: no rules, so its users can allow apps nothing", ok=True, hint=hint, warning=True)]
+    declared, warnings = provider.declared, dict[str, str]()
+    if not declared.rules:
+        warnings["no rules, so its users can allow apps nothing"] = (
+            "write rules, for example [{everyone: true, scopes: [mcp.access]}]"
+        )
+    changeable = sorted({condition.claim for condition in declared.conditions} & _CHANGEABLE_CLAIMS)
+    if changeable:
+        warnings[f"a condition reads {', '.join(changeable)}, which users can change at some providers"] = (
+            "use groups or roles that only administrators assign"
+        )
+    if declared.acr_values is not None and not declared.require:
+        warnings["acr_values is only a wish: a provider may ignore it"] = (
+            "write require as well, for example [{claim: acr, has: ...}]"
+        )
+    return [CheckResult(f"{place}: {what}", ok=True, hint=hint, warning=True) for what, hint in warnings.items()]
 
 
 async def _check_metadata(connection: ProviderConnection) -> CheckResult:

@@ -96,9 +96,11 @@ class People:
             raise _refused(Reason.ACCOUNT_DELETED, claims, "the account was deleted here")
         if identity.is_inactive:
             raise _refused(Reason.ACCOUNT_DISABLED, claims, "the identity provider has deactivated the account")
+        has_new_requirements = not provider.declared.requirements <= identity.requirements
         identity = replace(
             identity,
             provider=provider.id,
+            requirements=provider.declared.requirements,
             claims=kept,
             label=label_of(claims),
             refresh_token=sign_in.refresh_token,
@@ -114,6 +116,8 @@ class People:
         if account is None:  # the process ended between the two steps of `_add`
             account, looks_alike = await self._add_account(identity, claims)
             return Person(account=account, identity=identity, is_new=True, looks_alike=looks_alike)
+        if has_new_requirements:
+            await self.store.change(account.subject, self._end_earlier_sign_ins)
         renamed = await self._rename(account, claims)
         if renamed is None:
             raise _refused(Reason.ACCOUNT_DELETED, claims, "the account was deleted here")
@@ -138,6 +142,7 @@ class People:
             checked_at_seconds=self.clock(),
             signed_in_at_seconds=self.clock(),
             claims=kept,
+            requirements=provider.declared.requirements,
             refresh_token=sign_in.refresh_token,
         )
         if not await self.identities.link(identity):  # another request was faster; it is the same person
@@ -164,6 +169,10 @@ class People:
         # The last name is derived from the key of this person, so another request has just added the account.
         stored = await self.store.find(identity.account)
         return stored if stored is not None else account, False
+
+    def _end_earlier_sign_ins(self, account: Account) -> Account:
+        """They did not satisfy what `require` demands now. The present one goes on."""
+        return replace(account, signed_out_at_seconds=max(account.signed_out_at_seconds, int(self.clock())))
 
     async def _rename(self, account: Account, claims: Mapping[str, Any]) -> Account | None:
         """The account with the present name and e-mail address; None if it was deleted in the meantime.
