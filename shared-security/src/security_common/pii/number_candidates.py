@@ -7,7 +7,8 @@ can be a number of its own becomes a NumberCandidate.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from security_common.pii.check_digits import is_calendar_date
@@ -20,9 +21,18 @@ __all__ = ["NUMBER_GATE", "NumberCandidate", "Recognition", "find_number_candida
 Recognition = tuple[PIIKind, float, str] | None
 """What a rule for numbers returns: kind, score and reason, or None if it does not recognize the number."""
 
-_Part = tuple[int, int, str]  # start, end, digits
+
+class _Part(NamedTuple):
+    """A part of a run: its place, and the number of its digits."""
+
+    start: int
+    end: int
+    digits: int
+
 
 _DIGITS_AND_SEPARATOR = re.compile("([0-9]+)([^0-9]*)")
+_ZERO_FOR_DIGIT = str.maketrans("123456789", "000000000")
+_WITHOUT_SEPARATORS = str.maketrans("", "", "-.()ㅡ~ \t\r\n/,_")
 _PLAIN_SEPARATORS = frozenset(["", *"-./,_ ()"])
 # A comma or slash with a space beside it is between two numbers, not inside one; so is a bullet on a new line.
 _SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ~]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
@@ -40,9 +50,11 @@ _UNIT = re.compile(
 )
 _FIRST_CHARS_OF_UNITS = frozenset("원달만억천%명개건점포바 \t\nKUEJCGbBMTmunsrt")
 _AMOUNT_SEPARATORS = frozenset(" ,")  # between the parts of an amount
-_LENGTHS_OF_DATE = [4, 2, 2]
+_GROUPING_OF_DATE = (4, 2, 2)
+_PARTS_OF_DECIMAL = 2  # 4.539578763621486
 _MAX_CHARS_OF_AMOUNT = 32
 _MIN_DIGITS, _MAX_DIGITS, _MAX_PARTS = 8, 19, 8
+_MAX_REMEMBERED_LENGTH, _MAX_FORMS_REMEMBERED = 40, 1024
 _LONG_RUN_PARTS = 24  # a run with more parts is a table or an attack: only usual groupings are read from it
 _USUAL_GROUPINGS = frozenset(
     {(3, 4, 4), (3, 3, 4), (2, 3, 4), (2, 4, 4), (6, 7), (4, 4, 4, 4), (4, 6, 5), (3, 2, 5), (3, 2, 4), (2, 2, 6, 2)}
@@ -91,20 +103,26 @@ def is_timestamp(number: NumberCandidate) -> bool:
     return 1990 <= year <= 2050 and is_calendar_date(year, month, day)
 
 
-class _Run(NamedTuple):
-    """A run of digits: its parts, the number of digits of each, and one character for the separator after each.
+class _NumberForm(NamedTuple):
+    """A sequence of parts that can be a number, as far as the form of its run decides that.
 
-    `has_plus` is whether a plus sign is in front, `has_comma` whether one of the separators is a comma. `may_begin` and
-    `may_end` are whether a number can begin at the start of the run and end at its end.
+    `start` is the place of the first digit and `end` that of the last, counted from the start of the run. `begins_run`
+    and `ends_run` are whether nothing of the run is before or after the sequence. The other members are those of
+    NumberCandidate, and what `_is_amount_or_date` needs.
     """
 
-    parts: list[_Part]
-    lengths: list[int]
+    start: int
+    end: int
+    grouping: tuple[int, ...]
     separators: str
     has_plus: bool
+    is_in_series: bool
+    begins_run: bool
+    ends_run: bool
+    may_be_amount: bool
+    is_date: bool
+    is_decimal: bool
     has_comma: bool
-    may_begin: bool
-    may_end: bool
 
 
 def find_number_candidates(source: LabelledText) -> Iterator[NumberCandidate]:
@@ -114,33 +132,64 @@ def find_number_candidates(source: LabelledText) -> Iterator[NumberCandidate]:
         start, end = match.span()
         if end - start < _MIN_DIGITS:
             continue
-        written = match.group()
-        has_comma = "," in written
-        if has_comma and _AMOUNT.fullmatch(written):
-            continue
-        parts, lengths, separators = _split(start, written)
-        if sum(lengths) < _MIN_DIGITS:
+        form_of_run = match.group().translate(_ZERO_FOR_DIGIT)
+        is_short = end - start <= _MAX_REMEMBERED_LENGTH
+        forms = _remembered_forms(form_of_run) if is_short else _number_forms(form_of_run)
+        if not forms:
             continue
         may_begin, may_end = _may_begin_number(text, start), _ADJOINING.match(text, end) is None
-        run = _Run(parts, lengths, separators, written[0] == "+", has_comma, may_begin, may_end)
-        for first, last in _sequences(run):
-            if not _is_amount_or_date(text, run, first, last):
-                yield _candidate(source, run, first, last)
+        for form in forms:
+            if (may_begin or not form.begins_run) and (may_end or not form.ends_run):
+                digits = text[start + form.start : start + form.end].translate(_WITHOUT_SEPARATORS)
+                if not _is_amount_or_date(text, start, form, digits):
+                    yield _candidate(source, start, form, digits)
 
 
-def _is_amount_or_date(text: str, run: _Run, first: int, last: int) -> bool:
+def _number_forms(form_of_run: str) -> tuple[_NumberForm, ...]:
+    """The sequences that can be numbers in a run of this form, which has 0 for every digit."""
+    has_comma = "," in form_of_run
+    if has_comma and _AMOUNT.fullmatch(form_of_run):
+        return ()
+    parts, separators = _split(form_of_run)
+    lengths = [part.digits for part in parts]
+    if sum(lengths) < _MIN_DIGITS:
+        return ()
+    forms: list[_NumberForm] = []
+    for first, last in _sequences(lengths, separators):
+        grouping, inner_separators = tuple(lengths[first : last + 1]), separators[first:last]
+        forms.append(
+            _NumberForm(
+                start=parts[first].start,
+                end=parts[last].end,
+                grouping=grouping,
+                separators=inner_separators,
+                has_plus=first == 0 and form_of_run[0] == "+",
+                is_in_series=len(grouping) < len(parts) and _is_in_series(lengths, separators, first, last),
+                begins_run=first == 0,
+                ends_run=last == len(parts) - 1,
+                may_be_amount=_AMOUNT_SEPARATORS.issuperset(inner_separators),
+                is_date=grouping == _GROUPING_OF_DATE,
+                is_decimal=len(grouping) == _PARTS_OF_DECIMAL and inner_separators in ".,",
+                has_comma=has_comma,
+            )
+        )
+    return tuple(forms)
+
+
+_remembered_forms = lru_cache(maxsize=_MAX_FORMS_REMEMBERED)(_number_forms)
+"""The form of a run has none of its digits, so that no personal data is remembered."""
+
+
+def _is_amount_or_date(text: str, start: int, form: _NumberForm, digits: str) -> bool:
     """Whether a sequence is a number before a unit, a decimal, a part of an amount, or a date."""
-    parts, lengths, separators = run.parts, run.lengths, run.separators
-    end = parts[last][1]
-    if run.has_comma and _is_part_of_amount(text, parts[first][0], end):
+    end = start + form.end
+    if form.has_comma and _is_part_of_amount(text, start + form.start, end):
         return True
-    if last == len(lengths) - 1 and text[end : end + 1] in _FIRST_CHARS_OF_UNITS and _UNIT.match(text, end):
-        return _AMOUNT_SEPARATORS.issuperset(separators[first:last])
-    if first == last:
-        return False
-    if last - first == 1:  # 4.539578763621486
-        return separators[first] in ".," and not parts[first][2].startswith("01")
-    return lengths[first : last + 1] == _LENGTHS_OF_DATE
+    if form.ends_run and text[end : end + 1] in _FIRST_CHARS_OF_UNITS and _UNIT.match(text, end):
+        return form.may_be_amount
+    if form.is_decimal:
+        return form.grouping[0] == 1 or not digits.startswith("01")
+    return form.is_date
 
 
 def _is_part_of_amount(text: str, start: int, end: int) -> bool:
@@ -152,16 +201,14 @@ def _is_part_of_amount(text: str, start: int, end: int) -> bool:
     return False
 
 
-def _sequences(run: _Run) -> list[tuple[int, int]]:
+def _sequences(lengths: Sequence[int], separators: str) -> Iterator[tuple[int, int]]:
     """The indexes of the first and the last part of every sequence that can be a number."""
-    lengths, separators = run.lengths, run.separators
     count, left = len(lengths), sum(lengths)
-    found: list[tuple[int, int]] = []
     for first, length in enumerate(lengths):
         if left < _MIN_DIGITS:
             break
         left -= length
-        if not run.may_begin if first == 0 else separators[first - 1] in "-_.":
+        if first > 0 and separators[first - 1] in "-_.":
             continue
         digit_count = 0
         for last in range(first, min(first + _MAX_PARTS, count)):
@@ -170,43 +217,38 @@ def _sequences(run: _Run) -> list[tuple[int, int]]:
                 break
             if digit_count < _MIN_DIGITS:
                 continue
-            ends_here = run.may_end if last + 1 == count else _ends_before_separator(separators, first, last)
+            ends_here = last + 1 == count or _ends_before_separator(separators, first, last)
             if ends_here and (count <= _LONG_RUN_PARTS or tuple(lengths[first : last + 1]) in _USUAL_GROUPINGS):
-                found.append((first, last))
-    return found
+                yield first, last
 
 
-def _candidate(source: LabelledText, run: _Run, first: int, last: int) -> NumberCandidate:
+def _candidate(source: LabelledText, start_of_run: int, form: _NumberForm, digits: str) -> NumberCandidate:
     """Includes the plus sign, and the opening bracket whose closing bracket is one of the separators."""
-    parts = run.parts[first : last + 1]
-    has_plus = run.has_plus and first == 0
-    start, end = parts[0][0] - has_plus, parts[-1][1]
-    separators = run.separators[first:last]
-    if ")" in separators and start and source.text[start - 1] == "(":
+    start, end = start_of_run + form.start - form.has_plus, start_of_run + form.end
+    if ")" in form.separators and start and source.text[start - 1] == "(":
         start -= 1
     label = source.label_of(start, end)
     return NumberCandidate(
-        digits="".join([digits for _, _, digits in parts]),
-        start=start,
-        end=end,
-        grouping=tuple(run.lengths[first : last + 1]),
-        separators=separators,
-        has_plus=has_plus,
-        label_kind=label.kind,
-        adjacent_label_kind=label.adjacent_kind,
-        is_in_series=len(parts) < len(run.parts) and _is_in_series(run, first, last),
-        source=source,
+        digits,
+        start,
+        end,
+        form.grouping,
+        form.separators,
+        form.has_plus,
+        label.kind,
+        label.adjacent_kind,
+        form.is_in_series,
+        source,
     )
 
 
-def _is_in_series(run: _Run, first: int, last: int) -> bool:
+def _is_in_series(lengths: Sequence[int], separators: str, first: int, last: int) -> bool:
     """Whether the part before or after has the same length and the same separator as those of the sequence."""
     if first == last:
         return False
-    lengths = run.lengths[max(0, first - 1) : last + 2]
-    follows = first > 0 and run.separators[first - 1] == run.separators[first] and lengths[0] == lengths[1]
-    precedes = last + 1 < len(run.parts) and run.separators[last] == run.separators[last - 1]
-    return follows or (precedes and lengths[-1] == lengths[-2])
+    follows = first > 0 and separators[first - 1] == separators[first] and lengths[first - 1] == lengths[first]
+    precedes = last + 1 < len(lengths) and separators[last] == separators[last - 1]
+    return follows or (precedes and lengths[last + 1] == lengths[last])
 
 
 def _ends_before_separator(separators: str, first: int, last: int) -> bool:
@@ -217,24 +259,19 @@ def _ends_before_separator(separators: str, first: int, last: int) -> bool:
     return separator not in "-_" and (separator in " \n" or separator != separators[last - 1])
 
 
-def _split(start: int, run: str) -> tuple[list[_Part], list[int], str]:
-    """The parts with their places, the number of digits of each, and one character for the separator after each."""
-    if run.isdecimal():
-        return [(start, start + len(run), run)], [len(run)], ""
-    place = start + run.startswith("+")
+def _split(form_of_run: str) -> tuple[list[_Part], str]:
+    """The parts of a run, and one character for the separator between each two of them."""
+    place = int(form_of_run.startswith("+"))
     parts: list[_Part] = []
-    lengths: list[int] = []
     separators: list[str] = []
-    for digits, separator in _DIGITS_AND_SEPARATOR.findall(run):
-        length = len(digits)
-        parts.append((place, place + length, digits))
-        lengths.append(length)
-        place += length + len(separator)
+    for digits, separator in _DIGITS_AND_SEPARATOR.findall(form_of_run):
+        end = place + len(digits)
+        parts.append(_Part(place, end, len(digits)))
+        place = end + len(separator)
         separators.append(separator if separator in _PLAIN_SEPARATORS else _main_character(separator))
     if len(parts) >= _MIN_SINGLE_DIGITS:
         parts, separators = _join_single_digits(parts, separators)
-        lengths = [len(digits) for _, _, digits in parts]
-    return parts, lengths, "".join(separators)
+    return parts, "".join(separators)
 
 
 def _main_character(separator: str) -> str:
@@ -260,17 +297,16 @@ def _may_begin_number(text: str, start: int) -> bool:
 
 def _join_single_digits(parts: list[_Part], separators: list[str]) -> tuple[list[_Part], list[str]]:
     """Joins single digits in a row to one part that spans the separators between them."""
-    is_single = [len(digits) == 1 for _, _, digits in parts]
+    is_single = [part.digits == 1 for part in parts]
     if sum(is_single) < _MIN_SINGLE_DIGITS:
         return parts, separators
     joined = [parts[0]]
     kept_separators: list[str] = []
     for index in range(1, len(parts)):
-        start, end, digits = parts[index]
+        part = parts[index]
         if is_single[index] and is_single[index - 1]:
-            previous_start, _, previous_digits = joined[-1]
-            joined[-1] = (previous_start, end, previous_digits + digits)
+            joined[-1] = _Part(joined[-1].start, part.end, joined[-1].digits + 1)
         else:
-            joined.append((start, end, digits))
+            joined.append(part)
             kept_separators.append(separators[index - 1])
     return joined, kept_separators
