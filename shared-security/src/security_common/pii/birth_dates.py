@@ -21,7 +21,7 @@ def _month_name(group: str) -> str:
 # The first letter of a group's name says what it is: y(ear), m(onth), d(ay), n(ame of the month); a and b are month and
 # day in either order. The number only makes the names differ.
 _DATE = re.compile(
-    r"(?<![0-9A-Za-z])(?<![0-9][-./])(?:"
+    r"(?=[0-9JFMASOND])(?<![0-9A-Za-z])(?<![0-9][-./])(?:"
     # 1988년 1월 1일
     r"(?P<y1>(?:1[0-9]|20)?[0-9]{2})\s?년\s{0,2}(?P<m1>[0-9]{1,2})\s?월\s{0,2}(?P<d1>[0-9]{1,2})\s?일"
     # 1988-01-01, 1988. 1. 1, 1988/1/1
@@ -167,7 +167,7 @@ def _find_after_signs(source: LabelledText) -> Iterator[Finding]:
 
 
 def _has_year(match: re.Match[str]) -> bool:
-    return any(map(match.group, _YEAR_GROUPS))
+    return any(match.group(*_YEAR_GROUPS))
 
 
 def _four_digit_year(written: str, this_year: int) -> int:

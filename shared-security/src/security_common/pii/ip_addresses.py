@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv6Address
 
 from security_common.pii.field_names import words_of_name
 from security_common.pii.finding import Finding, PIIKind
@@ -38,6 +38,9 @@ _PRODUCT_BEFORE = re.compile(
 )
 _WORD_BEFORE = re.compile(r"([A-Za-z]{2,20})[\"']?[ :=]{1,3}[\"']?v?$")  # Gradle 8.7.0.1, "engine": "8.0.33.1"
 _MAX_WORD_BEFORE_LENGTH = 28
+_LEADING_ZERO = re.compile(r"(?:^|\.)0[0-9]")
+_BEGINNINGS_OF_NO_MACHINE = ("127.", "255.")  # loopback, network masks
+_UNSPECIFIED = "0.0.0.0"  # noqa: S104 - not an address to bind to
 _SOFTWARE_WORDS = """
 agent android app application bios browser build chart chrome compose docker driver edge engine firefox framework
 gradle helm image ios java jdk jre kernel kotlin lib library linux macos maven module nginx npm os package pip pkg
@@ -88,25 +91,22 @@ def _find_ipv6(text: str) -> Iterator[Finding]:
 
 
 def _is_ipv4_of_machine(address: str) -> bool:
-    """A leading zero in a part makes an address invalid: some programs read such a part as an octal number."""
-    try:
-        return _identifies_machine(IPv4Address(address))
-    except AddressValueError:
-        return False
+    """Whether a match of _IPV4 is the address of a machine.
+
+    A leading zero in a part makes an address invalid: some programs read such a part as an octal number.
+    """
+    is_reserved = address.startswith(_BEGINNINGS_OF_NO_MACHINE) or address == _UNSPECIFIED
+    return not is_reserved and _LEADING_ZERO.search(address) is None
 
 
 def _is_ipv6_of_machine(address: str) -> bool:
     if address.count(":") < 2 or not any(char.isdigit() for char in address) or _EUI64.fullmatch(address):
         return False
     try:
-        return _identifies_machine(IPv6Address(address))
+        parsed = IPv6Address(address)
     except AddressValueError:
         return False
-
-
-def _identifies_machine(address: IPv4Address | IPv6Address) -> bool:
-    is_network_mask = str(address).startswith("255.")
-    return not (address.is_loopback or address.is_unspecified or is_network_mask)
+    return not (parsed.is_loopback or parsed.is_unspecified)
 
 
 def _is_version(source: LabelledText, match: re.Match[str]) -> bool:

@@ -19,6 +19,7 @@ __all__ = ["with_repeated_names"]
 _MIN_HANGUL_LENGTH, _MAX_HANGUL_LENGTH = 3, 5
 _MIN_LATIN_LENGTH = 3
 _MAX_NAMES = 256
+_MAX_NAMES_COUNTED = 4
 _SCORE = 0.6
 _HANGUL = re.compile("[가-힣]+")
 _WORD = re.compile("[가-힣]{3,9}|[A-ZÀ-Ž][A-Za-zÀ-ž'’-]{2,24}")
@@ -35,6 +36,8 @@ def with_repeated_names(text: str, found: list[Finding]) -> list[Finding]:
     latin = {part for name in names if _LATIN_NAME.fullmatch(name) for part in _distinct_parts(name)}
     if not (hangul or latin):
         return found
+    if len(names) <= _MAX_NAMES_COUNTED and all(text.count(part) == 1 for part in hangul | latin):
+        return found  # nearly every text: counting a few names is faster than reading every word
     repeated: list[Finding] = []
     index = 0
     for match in _WORD.finditer(text):

@@ -89,10 +89,7 @@ def _compile_with_re2(engine: Any, gates: Sequence[Gate]) -> Callable[[str], lis
                 if matched is not None:
                     found += map(index_of, matched)
         found.sort()
-        if has_required.keys().isdisjoint(found):
-            return found
-        decoded = encoded.decode()
-        return [each for each in found if each not in has_required or has_required[each](decoded)]
+        return found if has_required.keys().isdisjoint(found) else _with_required(found, has_required, encoded.decode())
 
     return open_gates
 
@@ -114,18 +111,31 @@ def _compile_one_by_one(gates: Sequence[Gate]) -> Callable[[str], list[int]]:
     def open_gates(text: str) -> list[int]:
         may_match = {gate.automaton: gate.automaton.may_match(text) for gate in gates}
         found = [index for index, gate in enumerate(gates) if may_match[gate.automaton] and searches[index](text)]
-        return [each for each in found if each not in has_required or has_required[each](text)]
+        return _with_required(found, has_required, text)
 
     return open_gates
 
 
 def _compile_required(gates: Sequence[Gate]) -> dict[int, Callable[[str], object]]:
-    """By the index of its gate, the search for the expression that is also required."""
-    return {
-        index: re.compile(_with_portable_classes(gate.also_required)).search
-        for index, gate in enumerate(gates)
-        if gate.also_required
-    }
+    """By the index of its gate, the search for the expression that is also required: one for equal expressions."""
+    expressions = {index: gate.also_required for index, gate in enumerate(gates) if gate.also_required}
+    searches = {each: re.compile(_with_portable_classes(each)).search for each in expressions.values()}
+    return {index: searches[each] for index, each in expressions.items()}
+
+
+def _with_required(found: list[int], has_required: dict[int, Callable[[str], object]], text: str) -> list[int]:
+    """The gates that are open with what is also required. The search for what several of them need is made once."""
+    results: dict[Callable[[str], object], object] = {}
+    opened: list[int] = []
+    for gate in found:
+        search = has_required.get(gate)
+        if search is not None:
+            if search not in results:
+                results[search] = search(text)
+            if results[search] is None:
+                continue
+        opened.append(gate)
+    return opened
 
 
 def _with_portable_classes(expression: str) -> str:

@@ -31,7 +31,11 @@ class WordEndings:
 
     def match(self, word: str) -> bool:
         """Whether the word has one of the endings, or is one."""
-        return any(word[-length:] in self._endings for length in self._lengths)
+        endings = self._endings
+        for length in self._lengths:  # noqa: SIM110 - twice as fast as `any`
+            if word[-length:] in endings:
+                return True
+        return False
 
 
 def read_lists(name: str) -> dict[str, list[str]]:
