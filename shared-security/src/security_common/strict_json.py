@@ -14,6 +14,7 @@ __all__ = ["WrittenNumber", "encode_json", "parse_json"]
 
 # The closing quote is optional: otherwise each quote in an unterminated string would start a search to the end.
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def parse_json(raw: bytes, *, max_depth: int, keeps_spelling: bool = False) -> A
     text = raw.decode("utf-8")
     _check_depth(text, max_depth)
     value = (_SPELLING_DECODER if keeps_spelling else _DECODER).decode(text)
-    if "\\u" in text:
+    if _ESCAPED_SURROGATE.search(text):
         # json accepts a lone surrogate, which could later not be written to a log or a journal. Encoding raises
         # UnicodeEncodeError, a ValueError.
         json.dumps(value, ensure_ascii=False, default=_text_of_number).encode("utf-8")

@@ -54,7 +54,7 @@ class FieldContext(NamedTuple):
     @property
     def says_nothing(self) -> bool:
         """Whether the same is found in a value in this context as without a context: `text`, `message`."""
-        return self[1:] == NO_CONTEXT[1:] and not is_specific_name(self.name)
+        return self[1:] == NO_CONTEXT[1:] and not (self.name and is_specific_name(self.name))
 
 
 NO_CONTEXT = FieldContext()
