@@ -54,11 +54,11 @@ def test_a_text_is_searched_again_in_a_context_that_says_something(
     assert detector.searches == 2
 
 
-def test_the_number_of_remembered_texts_is_bounded(
+def test_the_remembered_texts_are_bounded(
     detector: CountingDetector, find: Callable[[str, FieldContext | None], object]
 ) -> None:
     long_text = WITHOUT_PERSONAL_DATA * 100
-    texts = [f"{WITHOUT_PERSONAL_DATA} {number}" for number in range(400)] + [long_text]
+    texts = [f"{WITHOUT_PERSONAL_DATA} {number}" for number in range(1000)] + [long_text]
     for text in texts * 2:
         find(text, None)
     assert len(texts) < detector.searches < 2 * len(texts)

@@ -7,9 +7,10 @@ from security_common.tool_policy.clean_texts import CleanTexts
 
 __all__ = ["CallFindings"]
 
-_MAX_TEXTS = 256
+_MAX_CHARACTERS = 65_536
+"""How many characters of texts a call remembers until it ends. With what is found in short texts, that is 1 MB."""
+
 _MAX_TEXT_LENGTH = 4096
-"""A call therefore remembers 4 MB of text at most, and that only until it ends."""
 
 
 class CallFindings:
@@ -20,11 +21,12 @@ class CallFindings:
     without personal data across calls, such as names of members and states.
     """
 
-    __slots__ = ("_clean_texts", "_detector", "_found")
+    __slots__ = ("_characters_left", "_clean_texts", "_detector", "_found")
 
     def __init__(self, detector: PIIDetector, clean_texts: CleanTexts) -> None:
         self._detector = detector
         self._clean_texts = clean_texts
+        self._characters_left = _MAX_CHARACTERS
         self._found: dict[tuple[str, FieldContext | None], Sequence[Finding]] = {}
 
     def is_clean(self, text: str, context: FieldContext | None) -> bool:
@@ -41,6 +43,7 @@ class CallFindings:
             found = self._detector.scan_text(text, context=context)
             if not found:
                 self._clean_texts.add(text, context)
-            if len(text) <= _MAX_TEXT_LENGTH and len(self._found) < _MAX_TEXTS:
+            if len(text) <= min(_MAX_TEXT_LENGTH, self._characters_left):
+                self._characters_left -= len(text)
                 self._found[key] = found
         return found
