@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from openid_provider import OpenIdProvider
 from provider_users import USUAL_RULES, CompanyUser, declare, start_with_provider, wait_until
+from reading_status_lists import is_revoked
 from running_auth import Service, StartService
 from signing_in import Page, Request, redeem, refresh, sent_to_client
 
@@ -58,12 +59,15 @@ def test_a_logout_by_sid_ends_that_session_and_its_grants_without_offline_access
 ) -> None:
     sign_in(provider, employee, "two browsers", sid="first browser")
     sign_in(provider, company_visitor, "two browsers", sid="second browser")
+    access_token = employee.tokens_of_session(Request("app", {"scope": "openid mcp.access"}))["access_token"]
     online, offline = refresh_token(employee, ONLINE), refresh_token(employee, OFFLINE)
     elsewhere = refresh_token(company_visitor, ONLINE)
+    assert not is_revoked(employee.service, access_token)
     answer = log_out(employee, provider.logout_token(sid="first browser"))
     assert (answer.status_code, answer.text, answer.headers["cache-control"]) == (200, "", "no-store")
     assert (is_signed_in(employee), is_signed_in(company_visitor)) == (False, True)
     assert not works(employee, online)
+    assert is_revoked(employee.service, access_token), "also of a grant without refresh tokens"
     assert works(employee, offline), "Back-Channel Logout 1.0 section 2.7"
     assert works(company_visitor, elsewhere)
 

@@ -87,7 +87,7 @@ def test_the_doctor_reports_only_the_redis_of_the_tests(own_service: Service, ru
     assert all(finding["hint"] for finding in wrong)
     assert {finding["what"].partition(":")[0] for finding in findings} == {
         *("declaration", "clients", "resource", "secrets", "redis", "keys", "clock", "issuer", "metadata documents"),
-        *("settings", "port", "audit"),
+        *("settings", "port", "audit", "status lists"),
     }
 
 

@@ -31,12 +31,12 @@ def test_basic_authentication_returns_a_token(service: Service) -> None:
     assert answer.json()["scope"] == "mcp.access"
 
 
-def test_the_access_token_has_the_claims_of_rfc_9068(service: Service) -> None:
+def test_the_access_token_has_the_claims_of_rfc_9068_and_a_status(service: Service) -> None:
     token = service.http.post("/oauth2/token", data=DEMO).json()["access_token"]
     header = jwt.get_unverified_header(token)
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (header["alg"], header["typ"]) == ("RS256", "at+jwt")
-    assert claims.keys() == {"iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti"}
+    assert claims.keys() == {"iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "status"}
     assert claims["iss"] == service.issuer
     assert claims["sub"] == claims["client_id"] == "mcp-client"
     assert claims["aud"] == [RESOURCE, "mcp-client"]

@@ -69,7 +69,7 @@ def test_a_correct_service_passes_every_check(healthy_service: Service) -> None:
     looked_at = {finding["what"].partition(":")[0] for finding in json.loads(examined.stdout)}
     assert looked_at == {
         *("declaration", "resource", "secrets", "clients", "redis", "keys", "clock", "issuer", "metadata documents"),
-        *("settings", "port", "audit"),
+        *("settings", "port", "audit", "status lists"),
     }
 
 

@@ -115,12 +115,15 @@ def test_item_139_an_expired_token_is_inactive(start_service: StartService) -> N
     assert answer.json() == {"active": False}
 
 
-def test_a_revoked_token_is_inactive_at_once(service: Service) -> None:
-    token, untouched = get_token(service), get_token(service)
+def test_a_revoked_token_is_inactive_at_once_with_all_tokens_that_the_client_has(service: Service) -> None:
+    token, other = get_token(service), get_token(service)
+    untouched = get_token(service, client_id="gateway")
     answer = revoke(service, token)
     assert (answer.status_code, answer.content) == (200, b"")
     assert introspect(service, token) == {"active": False}
-    assert introspect(service, untouched)["active"] is True
+    assert introspect(service, other) == {"active": False}
+    assert introspect(service, untouched, client_id="gateway")["active"] is True
+    assert introspect(service, get_token(service))["active"] is True
 
 
 def test_item_143_a_token_of_another_client_is_not_revoked_and_answered_with_200(service: Service) -> None:

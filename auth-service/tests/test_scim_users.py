@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from openid_provider import OpenIdProvider
 from provider_users import CompanyUser, wait_until
+from reading_status_lists import is_revoked
 from running_auth import Service
 from scim_clients import (
     OTHER_TOKEN,
@@ -60,6 +61,7 @@ def test_item_e141_deactivation_ends_sessions_and_grants_at_once(
     assert (answer.status_code, answer.json()["active"]) == (200, False)
     assert refresh(scim_user.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert scim_user.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
+    assert is_revoked(scim_user.service, tokens["access_token"])
     assert Page(scim_user.open(Request("app").path).text).action == "/oauth2/sign-in"
     page = scim_user.sign_in_at_provider(Request("app"))
     assert (page.status_code, "cannot be used here" in page.text) == (403, True)

@@ -54,6 +54,7 @@ from auth_service.readiness import make_readiness
 from auth_service.scopes import IDENTITY_SCOPES
 from auth_service.service_parts import ServiceParts, build_parts
 from auth_service.settings import AuthSettings
+from auth_service.token_status.published_lists import PublishedStatusLists
 from auth_service.tokens.introspection import IntrospectionEndpoint
 from auth_service.tokens.issued_tokens import IdTokenMinter, userinfo_audience
 from auth_service.tokens.revocation import RevocationEndpoint
@@ -143,7 +144,17 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
             verifier=parts.issued_tokens,
             revoked=parts.revoked_tokens,
             refresh_tokens=parts.refresh_tokens,
+            revocation=parts.grant_revocation,
+            clients=parts.client_statuses,
             record=parts.record,
+        ).make_router(),
+        PublishedStatusLists(
+            parts.trail_redis,
+            indices=parts.status_indices,
+            keys=parts.keys,
+            issuer=settings.issuer,
+            ttl_seconds=settings.status_list_ttl_seconds,
+            clock=parts.clock,
         ).make_router(),
         *_make_registration(parts),
         *_make_backchannel_logout(parts),
@@ -168,6 +179,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
             make_discovery_router(
                 metadata,
                 advertises_client_id_metadata=partial(_advertises_client_id_metadata, parts),
+                status_since=lambda: parts.status_upkeep.since_seconds,
                 published_keys=lambda: parts.keys.published_keys,
             ),
             make_asset_router(),
@@ -205,6 +217,9 @@ def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
         AuthorizationCodeGrantHandler(
             codes=parts.codes,
             refresh_tokens=parts.refresh_tokens,
+            statuses=parts.status_indices,
+            live_grants=parts.live_grants,
+            revocation=parts.grant_revocation,
             permissions=parts.grant_permissions,
             provider_check=parts.rechecks,
             tokens=tokens,
@@ -213,13 +228,16 @@ def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
         ),
         RefreshTokenGrantHandler(
             refresh_tokens=parts.refresh_tokens,
+            statuses=parts.status_indices,
+            live_grants=parts.live_grants,
+            revocation=parts.grant_revocation,
             permissions=parts.grant_permissions,
             provider_check=parts.rechecks,
             tokens=tokens,
             record=parts.record,
             clock=parts.clock,
         ),
-        ClientCredentialsGrantHandler(resources=parts.resources, minter=parts.minter),
+        ClientCredentialsGrantHandler(resources=parts.resources, minter=parts.minter, statuses=parts.client_statuses),
         TokenExchangeGrantHandler(
             resources=parts.resources,
             verifier=parts.issued_tokens,
@@ -278,7 +296,7 @@ def _make_backchannel_logout(parts: ServiceParts) -> Sequence[APIRouter]:
         connections=parts.connections,
         identities=parts.identities,
         logouts=parts.provider_logouts,
-        refresh_tokens=parts.refresh_tokens,
+        revocation=parts.grant_revocation,
         redis=parts.redis,
         record=parts.record,
         metrics=parts.metrics,
@@ -301,7 +319,7 @@ def _make_scim(parts: ServiceParts) -> Sequence[APIRouter]:
             identities=parts.identities,
             store=AccountStore(parts.redis),
             consents=parts.consents,
-            refresh_tokens=parts.refresh_tokens,
+            revocation=parts.grant_revocation,
             clock=parts.clock,
             random_bytes=parts.random_bytes,
         ),
@@ -331,6 +349,8 @@ async def _run(parts: ServiceParts, _app: object) -> AsyncGenerator[None]:
         stack.push_async_callback(parts.record.stop)
         stack.push_async_callback(parts.keys.stop)
         await parts.keys.start()
+        await parts.status_upkeep.start()
+        stack.push_async_callback(parts.status_upkeep.stop)
         await check_declared_issuers(parts.declaration.identity_providers, parts.identities)
         await record_applied_declaration(parts.declaration, parts.redis, parts.record)
         if len(parts.connections):

@@ -14,6 +14,7 @@ __all__ = [
     "REVOCATION_PATH",
     "SCIM_PATH",
     "SIGN_IN_PATH",
+    "STATUS_LIST_PATH",
     "TOKEN_PATH",
     "USERINFO_PATH",
 ]
@@ -31,6 +32,7 @@ USERINFO_PATH = "/oauth2/userinfo"
 INTROSPECTION_PATH = "/oauth2/introspect"
 REVOCATION_PATH = "/oauth2/revoke"
 REGISTRATION_PATH = "/oauth2/register"
+STATUS_LIST_PATH = "/oauth2/status/{list_id}"
 
 SCIM_PATH = "/scim/v2"
 """What the paths of SCIM begin with."""

@@ -37,13 +37,19 @@ from auth_service.keys.rotation import RotationPolicy
 from auth_service.keys.signing_key import PrivateKeyEncryption
 from auth_service.keys.signing_key_set import SigningKeySet
 from auth_service.keys.store import KeyStore
-from auth_service.protocol import Clock, RandomBytes
+from auth_service.protocol import Clock, GrantType, RandomBytes
 from auth_service.redis_identity import open_redis_identity
 from auth_service.settings import SERVICE, AuthSettings
+from auth_service.token_status.client_statuses import ClientStatuses
+from auth_service.token_status.replay import RevocationReplay
+from auth_service.token_status.status_indices import StatusIndices
+from auth_service.token_status.upkeep import StatusUpkeep
 from auth_service.tokens.authorization_codes import AuthorizationCodes
 from auth_service.tokens.grant_permissions import GrantPermissionsReader
 from auth_service.tokens.grant_providers import GrantProviders
+from auth_service.tokens.grant_revocation import GrantRevocation
 from auth_service.tokens.issued_tokens import AccessTokenMinter, IssuedTokenVerifier
+from auth_service.tokens.live_grants import LiveGrants
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import Resources, declared_resources
 from auth_service.tokens.revoked_tokens import RevokedTokens
@@ -91,6 +97,11 @@ class ServiceParts:
     grant_permissions: GrantPermissionsReader
     grant_providers: GrantProviders
     revoked_tokens: RevokedTokens
+    live_grants: LiveGrants
+    grant_revocation: GrantRevocation
+    status_indices: StatusIndices
+    client_statuses: ClientStatuses
+    status_upkeep: StatusUpkeep
     rechecks: Rechecks
     recheck_worker: RecheckWorker
 
@@ -104,6 +115,7 @@ def build_parts(
 ) -> ServiceParts:
     """The parts, not connected yet. Raises `SecurityError` with a hint if the declaration or a secret is wrong."""
     declaration = load_declaration(settings)
+    metrics = Metrics()
     registration = declaration.registration.resolve_auto(settings.issuer)
     pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
     redis, trail_redis = connect_redis(settings), connect_redis(settings, decode=False)
@@ -132,7 +144,11 @@ def build_parts(
     accounts = Accounts(local_accounts, identities, {each.id: each for each in declaration.identity_providers})
     providers = load_providers(declaration.identity_providers, issuer=settings.issuer)
     consents = Consents(redis)
-    revoked_tokens = RevokedTokens(redis, lifetime_seconds=settings.access_token_lifetime_seconds)
+    status_indices = StatusIndices(
+        redis=redis, pepper=pepper, random_bytes=random_bytes, lifetime_seconds=settings.status_lifetime_seconds
+    )
+    grant_revocation = GrantRevocation.of(settings, redis, record, clock=clock, count=metrics.statuses_revoked.inc)
+    client_statuses = ClientStatuses(redis, indices=status_indices, revocations=grant_revocation.statuses)
     connections = ProviderConnections(providers, clock=clock)
     token_encryption = RefreshTokenEncryption.load(settings.signing_key_kek_file)
     schedule = RecheckSchedule(redis, clock)
@@ -145,6 +161,7 @@ def build_parts(
         redis=redis,
         identities=identities,
         store=AccountStore(redis),
+        revocation=grant_revocation,
         connections=connections,
         schedule=schedule,
         encryption=token_encryption,
@@ -153,7 +170,6 @@ def build_parts(
     )
     refresh_tokens = RefreshTokens(
         redis=redis,
-        revoked=revoked_tokens,
         pepper=pepper,
         clock=clock,
         random_bytes=random_bytes,
@@ -167,7 +183,7 @@ def build_parts(
         registration=registration,
         clock=clock,
         random_bytes=random_bytes,
-        metrics=Metrics(),
+        metrics=metrics,
         redis=redis,
         trail_redis=trail_redis,
         counters=redis_counters(redis, settings.redis_url),
@@ -212,9 +228,29 @@ def build_parts(
         refresh_tokens=refresh_tokens,
         grant_providers=GrantProviders(redis, settings.access_token_lifetime_seconds),
         grant_permissions=GrantPermissionsReader(
-            accounts=accounts, consents=consents, provider_logouts=provider_logouts
+            accounts=accounts, consents=consents, provider_logouts=provider_logouts, statuses=grant_revocation.statuses
         ),
-        revoked_tokens=revoked_tokens,
+        revoked_tokens=grant_revocation.revoked,
+        live_grants=grant_revocation.grants,
+        grant_revocation=grant_revocation,
+        status_indices=status_indices,
+        client_statuses=client_statuses,
+        status_upkeep=StatusUpkeep(
+            redis,
+            clock=clock,
+            identity=identity,
+            indices=status_indices,
+            clients=client_statuses,
+            replay=RevocationReplay(
+                redis=redis,
+                directory=settings.security.audit_dir / SERVICE,
+                clock=clock,
+                lifetime_seconds=settings.status_lifetime_seconds,
+            ),
+            client_ids=[
+                client.client_id for client in declaration.clients if GrantType.CLIENT_CREDENTIALS in client.grant_types
+            ],
+        ),
         rechecks=rechecks,
         recheck_worker=RecheckWorker(
             schedule=schedule,

@@ -66,6 +66,13 @@ class AuthSettings(ServiceSettings):
     access_token_lifetime_seconds: int = Field(
         default=1800, ge=60, le=86400, description="How long an access token is valid, in seconds."
     )
+    status_list_ttl_seconds: int = Field(
+        default=15,
+        ge=1,
+        le=300,
+        description="How long a resource server may use a status list before it fetches it again, in seconds: a revoked"
+        " access token is refused everywhere after this time and one second.",
+    )
     code_lifetime_seconds: int = Field(
         default=60, ge=1, le=600, description="How long an authorization code is valid, in seconds."
     )
@@ -125,6 +132,11 @@ class AuthSettings(ServiceSettings):
         if urlsplit(check_public_url(issuer)).path:
             raise ValueError("must have no path, because some clients look for the metadata at the root only")
         return issuer
+
+    @property
+    def status_lifetime_seconds(self) -> int:
+        """How long access tokens of one authorization can be valid, and so its index in a status list is needed."""
+        return self.refresh_absolute_lifetime_seconds + self.access_token_lifetime_seconds
 
     @property
     def registration_limit(self) -> int:

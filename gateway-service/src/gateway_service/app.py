@@ -36,7 +36,8 @@ from security_common.service import RedisIdentity, RedisMonitor, connect_redis, 
 from security_common.service.api_docs import DOCS_PATH
 from security_common.service.health import Readiness, health_router
 from security_common.service.request_metrics import MeasuredRequests
-from security_common.service.resource_server import guard_policy, placeholder_store
+from security_common.service.resource_server import guard_policy, placeholder_store, status_policy
+from security_common.service.status_list_metrics import watch_status_lists
 from security_common.service.web_application import WebApplication, icon_router
 from security_common.tokens import TokenVerifier
 from security_common.tool_policy.policy import PIIPolicy
@@ -104,10 +105,11 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
     connections = HttpConnections()
     journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
     issuer = settings.trusted_issuer(declaration.names)
-    verifier = TokenVerifier([issuer], http=http)
+    verifier = TokenVerifier([issuer], http=http, status_policy=status_policy(settings))
     dependencies = _policy_dependencies(settings, declaration, journal, redis)
     metrics = Metrics(paths=("/livez", "/readyz", *map(settings.path_of, (ALL, *declaration.names))))
     metrics.keys_usable.set_function(lambda: verifier.ready)
+    watch_status_lists(metrics.registry, verifier.statuses, prefix="gateway")
     metrics.journal_writable.set_function(lambda: journal.writable)
     identity = open_redis_identity(settings, redis)
     maker = GenerationMaker(

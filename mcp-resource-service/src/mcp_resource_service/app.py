@@ -38,7 +38,8 @@ from security_common.service import RedisIdentity, RedisMonitor, connect_redis, 
 from security_common.service.api_docs import DOCS_PATH
 from security_common.service.health import health_router
 from security_common.service.request_metrics import MeasuredRequests
-from security_common.service.resource_server import guard_policy, placeholder_store
+from security_common.service.resource_server import guard_policy, placeholder_store, status_policy
+from security_common.service.status_list_metrics import watch_status_lists
 from security_common.service.web_application import WebApplication, icon_router
 from security_common.task_cancellation import cancel_tasks
 from security_common.tokens import TokenVerifier
@@ -112,7 +113,7 @@ def _make_core(settings: ResourceSettings) -> Core:
     redis = connect_redis(settings)
     http = httpx2.AsyncClient(timeout=HTTP_SECONDS)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
-    verifier = TokenVerifier(trusted_issuers(settings), http=http)
+    verifier = TokenVerifier(trusted_issuers(settings), http=http, status_policy=status_policy(settings))
     encryption = open_encryption_service(settings.security)
     detector = open_pii_detector(settings.security)
     key_file = settings.security.pseudonym_key_file
@@ -127,6 +128,7 @@ def _make_core(settings: ResourceSettings) -> Core:
     metrics = Metrics(paths=("/", "/hello", "/livez", "/readyz", "/audit", settings.mcp_path))
     metrics.keys_usable.set_function(lambda: verifier.ready)
     metrics.watch_keys(verifier.keys)
+    watch_status_lists(metrics.registry, verifier.statuses, prefix="mcp")
     metrics.journal_writable.set_function(lambda: journal.writable)
     started_at = time.monotonic()
     identity = open_redis_identity(settings, redis)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
 from auth_service.cli.output import Json, print_rows
+from auth_service.cli.user_lookup import grant_revocation
 from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
@@ -21,6 +22,7 @@ from auth_service.declaration_file import load_declaration
 from auth_service.protocol import SECRET_METHODS, GrantType
 from auth_service.scopes import Scope, format_scope
 from auth_service.settings import AuthSettings
+from auth_service.token_status.client_statuses import end_present_status
 from security_common.audit import Action
 from security_common.errors import SecurityError
 from security_common.service import read_secret
@@ -88,7 +90,9 @@ def create(
 
 @clients.command
 def delete(client_id: str) -> None:
-    """Delete a stored client. Its refresh tokens stop working at once, its access tokens when they expire.
+    """Delete a stored client. Its refresh tokens stop working at once, and so do access tokens that it got for itself.
+
+    Access tokens that it got for users are valid until they expire.
 
     For example: auth-service client delete batch
     """
@@ -100,6 +104,7 @@ def delete(client_id: str) -> None:
                 raise ClientRefused(f"the client {client_id} is declared", hint=hint)
             raise ClientRefused(f"there is no client {client_id}", hint="`auth-service client list` shows the ids")
         await operator.record(Action.CLIENT_DELETED, client_id=client_id)
+        await end_present_status(operator.redis, client_id, grant_revocation(operator).statuses)
 
     run_audited_change(work)
 

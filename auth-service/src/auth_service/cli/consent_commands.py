@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from auth_service.accounts.consents import Consent, Consents
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
 from auth_service.cli.output import Json, format_time, print_rows
-from auth_service.cli.user_lookup import UserRefused, find_account
+from auth_service.cli.user_lookup import UserRefused, find_account, grant_revocation
 from auth_service.clients.store import ClientStore
 from auth_service.declaration_file import load_declaration
 from auth_service.scopes import format_scope
@@ -58,7 +58,7 @@ def list_consents(username: str, *, json: Json = False) -> None:
 
 @consents.command
 def revoke(username: str, client_id: str) -> None:
-    """Withdraw what this user has allowed a client: its refresh tokens stop working, and it has to ask again.
+    """Withdraw what this user has allowed a client: its tokens stop working, and it has to ask again.
 
     For example: auth-service consent revoke hong https://claude.ai/oauth/claude-code-client-metadata
     """
@@ -69,6 +69,9 @@ def revoke(username: str, client_id: str) -> None:
             raise UserRefused(
                 f"{username} has allowed {client_id} nothing", hint="`auth-service consent list` shows the consents"
             )
+        await grant_revocation(operator).revoke_all(
+            account.subject, concerns=lambda grant: grant.client_id == client_id
+        )
         await operator.record(Action.CONSENT_WITHDRAWN, client_id=client_id, user_id=account.subject)
 
     run_audited_change(work)

@@ -15,6 +15,7 @@ from redis.exceptions import NoPermissionError
 from auth_service.applied_declaration import find_applied_fingerprint
 from auth_service.cli.output import Json
 from auth_service.cli.provider_checks import check_providers
+from auth_service.cli.status_list_checks import check_status_lists
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import FetchAttempt, OutgoingFetches, try_documents
@@ -373,6 +374,7 @@ CHECKS: tuple[Callable[[AuthSettings], Awaitable[list[CheckResult]]], ...] = (
 CHECKS_IN_REDIS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[CheckResult]]], ...] = (
     check_applied_declaration,
     check_clients,
+    check_status_lists,
     check_redis,
     check_keys,
     check_redis_clock,

@@ -16,7 +16,7 @@ from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
 from auth_service.cli.output import Json, format_time, print_rows
-from auth_service.cli.user_lookup import UserRefused, find_account, find_changeable_account
+from auth_service.cli.user_lookup import UserRefused, find_account, find_changeable_account, grant_revocation
 from auth_service.declaration_file import load_declaration
 from auth_service.declared_providers import GUID, DeclaredProvider, ProviderKind
 from auth_service.federation.declared_issuers import check_declared_issuers
@@ -50,7 +50,7 @@ def link(username: str, *, provider: Provider, subject: Subject) -> None:
 
 
 def unlink(username: str, *, provider: Provider) -> None:
-    """Remove the link of a user to an identity provider. All sessions and refresh tokens of the user end at once.
+    """Remove the link of a user to an identity provider. All sessions and tokens of the user end at once.
 
     For example: auth-service user unlink hong --provider contoso
     """
@@ -73,6 +73,7 @@ def unlink(username: str, *, provider: Provider) -> None:
             raise UserRefused(f"{username} could not sign in any more", hint=hint)
         # For good: after another link to the same provider, sessions of the person before would be valid again.
         await accounts.change(account.subject, lambda stored: end_sign_ins(stored, time.time()))
+        await grant_revocation(operator).revoke_all(account.subject)
         for identity in removed:
             await store.unlink(identity)
         await operator.record(Action.USER_UNLINKED, user_id=account.subject, reason=provider)

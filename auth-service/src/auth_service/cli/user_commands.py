@@ -20,7 +20,7 @@ from auth_service.accounts.store import AccountStore
 from auth_service.cli import identity_commands
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
 from auth_service.cli.output import Json, print_rows
-from auth_service.cli.user_lookup import UserRefused, change_account
+from auth_service.cli.user_lookup import UserRefused, change_account, grant_revocation
 from auth_service.protocol import new_user_id
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
@@ -100,7 +100,7 @@ def add(
 
 @users.command
 def password(username: str, *, password_stdin: PasswordFromStdin = False) -> None:
-    """Set a new password. All sessions and refresh tokens of the user end: sign-in is needed again at every client.
+    """Set a new password. All sessions and tokens of the user end: sign-in is needed again at every client.
 
     For example: auth-service user password hong
     """
@@ -110,6 +110,7 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
         store = AccountStore(operator.redis)
         await store.set_password_hash(account.subject, await Passwords().hash(new))
         await store.change(account.subject, lambda stored: end_sign_ins(stored, time.time()))
+        await grant_revocation(operator).revoke_all(account.subject)
 
     change_account(username, Action.USER_PASSWORD_SET, set_password)
 
@@ -132,7 +133,7 @@ def role(
 
 @users.command
 def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help="Enable again.")] = False) -> None:
-    """Disable a user. Sessions and refresh tokens end at once, access tokens when they expire.
+    """Disable a user. Sessions and tokens end at once; resource servers learn it with the next status list.
 
     For example: auth-service user disable hong
     """
@@ -142,6 +143,7 @@ def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help=
 
     async def set_disabled(operator: Operator, account: Account) -> None:
         await AccountStore(operator.redis).change(account.subject, change)
+        await grant_revocation(operator).revoke_all(account.subject)
 
     change_account(username, Action.USER_ENABLED if undo else Action.USER_DISABLED, set_disabled)
 
@@ -159,6 +161,7 @@ def delete(username: str) -> None:
         # First: with the account deleted, the command could not find these by the username again.
         await Identities(operator.redis).mark_deleted(account.subject)
         await Consents(operator.redis).delete_all(account.subject)
+        await grant_revocation(operator).revoke_all(account.subject)
         await AccountStore(operator.redis).delete(account)
 
     change_account(username, Action.USER_DELETED, delete_account)

@@ -1,5 +1,6 @@
 """Finds the account that a command is about, and changes it with an audit event."""
 
+import time
 from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
@@ -7,12 +8,14 @@ from redis.asyncio import Redis
 from auth_service.accounts.account import Account
 from auth_service.accounts.local_accounts import DEMO_ACCOUNT, find_built_in
 from auth_service.accounts.store import AccountStore
+from auth_service.audit_recorder import AuditRecorder
 from auth_service.cli.operator_session import Operator, run_audited_change
 from auth_service.settings import AuthSettings
+from auth_service.tokens.grant_revocation import GrantRevocation
 from security_common.audit import Action
 from security_common.errors import SecurityError
 
-__all__ = ["UserRefused", "change_account", "find_account", "find_changeable_account"]
+__all__ = ["UserRefused", "change_account", "find_account", "find_changeable_account", "grant_revocation"]
 
 
 class UserRefused(SecurityError):
@@ -49,3 +52,9 @@ def change_account(username: str, action: Action, change: Callable[[Operator, Ac
         await operator.record(action, user_id=account.subject)
 
     run_audited_change(work)
+
+
+def grant_revocation(operator: Operator) -> GrantRevocation:
+    """Ends the authorization grants of a user, so that resource servers refuse the access tokens."""
+    recorder = AuditRecorder(operator.journal, clock=time.time)
+    return GrantRevocation.of(operator.settings, operator.redis, recorder, clock=time.time)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter
@@ -28,6 +29,7 @@ from auth_service.paths import (
 from auth_service.protocol import SIGNING_ALGORITHM, AuthMethod
 from auth_service.web.language import Language
 from security_common.edge.entity_tags import is_unmodified
+from security_common.tokens.issuer_metadata import STATUS_SINCE_MEMBER
 
 __all__ = ["make_discovery_router", "server_metadata"]
 
@@ -92,21 +94,29 @@ def make_discovery_router(
     metadata: Mapping[str, Any],
     *,
     advertises_client_id_metadata: Callable[[], bool],
+    status_since: Callable[[], int | None],
     published_keys: Callable[[], PublishedKeys],
 ) -> APIRouter:
     """The metadata below both well-known paths, since clients try one or the other first, and the key set.
 
     While `advertises_client_id_metadata` returns False, the metadata says that client id metadata documents are not
-    supported, and may be cached for a minute only.
+    supported, and may be cached for a minute only. `status_since` is from when on every access token has a status, in
+    seconds since the epoch.
     """
-    complete = _CachedDocument.of(metadata, _METADATA_CACHING)
-    reduced = _CachedDocument.of(
-        {**metadata, "client_id_metadata_document_supported": False}, _REDUCED_METADATA_CACHING
-    )
     router = new_router("discovery")
 
+    @cache
+    def make_document(since: int | None, *, is_complete: bool) -> _CachedDocument:
+        members = dict(metadata)
+        if since is not None:
+            members[STATUS_SINCE_MEMBER] = since
+        if is_complete:
+            return _CachedDocument.of(members, _METADATA_CACHING)
+        members["client_id_metadata_document_supported"] = False
+        return _CachedDocument.of(members, _REDUCED_METADATA_CACHING)
+
     async def respond_with_metadata(request: Request) -> Response:
-        document = complete if advertises_client_id_metadata() else reduced
+        document = make_document(status_since(), is_complete=advertises_client_id_metadata())
         return document.respond(request, media_type="application/json")
 
     async def respond_with_keys(request: Request) -> Response:

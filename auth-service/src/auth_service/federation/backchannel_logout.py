@@ -37,7 +37,8 @@ from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.http.responses import NO_STORE
 from auth_service.paths import BACKCHANNEL_LOGOUT_PATH
 from auth_service.scopes import Scope
-from auth_service.tokens.refresh_tokens import RefreshTokens
+from auth_service.tokens.grant_revocation import GrantRevocation
+from auth_service.tokens.live_grants import LiveGrant
 from security_common.audit import Action, EventType, Outcome, Reason
 
 __all__ = ["BackchannelLogout"]
@@ -56,7 +57,7 @@ class BackchannelLogout:
     connections: ProviderConnections
     identities: Identities
     logouts: ProviderLogouts
-    refresh_tokens: RefreshTokens
+    revocation: GrantRevocation
     redis: Redis
     record: AuditRecorder
     metrics: Metrics
@@ -126,10 +127,12 @@ class BackchannelLogout:
             await self.logouts.end_account(provider.id, account, ends_offline_access=ends_everything)
         if account is None:
             return None
-        for grant in await self.refresh_tokens.grants_of(account):
-            is_concerned = grant.provider == provider.id and session_id in {None, grant.provider_session}
-            if is_concerned and (ends_everything or Scope.OFFLINE_ACCESS not in grant.scopes):
-                await self.refresh_tokens.revoke_family(grant.family_id)
+
+        def is_ended(grant: LiveGrant) -> bool:
+            is_of_session = grant.provider == provider.id and session_id in {None, grant.provider_session}
+            return is_of_session and (ends_everything or Scope.OFFLINE_ACCESS not in grant.scopes)
+
+        await self.revocation.revoke_all(account, concerns=is_ended)
         return account
 
     async def _find_account(

@@ -33,6 +33,7 @@ from auth_service.federation.recheck_schedule import RecheckSchedule
 from auth_service.federation.refresh_token_encryption import RefreshTokenEncryption
 from auth_service.protocol import Clock
 from auth_service.tokens.authorization_grant import AuthorizationGrant
+from auth_service.tokens.grant_revocation import GrantRevocation
 from security_common.audit import Action, EventType, Outcome, Reason
 from security_common.encryption import EncryptionError
 
@@ -74,6 +75,7 @@ class Rechecks:
     redis: Redis
     identities: Identities
     store: AccountStore
+    revocation: GrantRevocation
     connections: ProviderConnections
     schedule: RecheckSchedule
     encryption: RefreshTokenEncryption
@@ -221,6 +223,7 @@ class Rechecks:
         ended = replace(identity, must_sign_in=True, refresh_token=None, checked_at_seconds=self.clock())
         await self._record(identity, Action.ACCOUNT_ENDED, reason, source)
         await self.store.change(identity.account, lambda account: end_sign_ins(account, self.clock()))
+        await self.revocation.revoke_all(identity.account)
         await self.identities.save(ended)
         return ended
 

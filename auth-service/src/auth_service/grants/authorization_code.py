@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.errors import InvalidGrant, InvalidRequest
@@ -15,8 +15,11 @@ from auth_service.http.parameters import Parameter
 from auth_service.http.rate_limits import Throttle
 from auth_service.protocol import GrantType, base64url
 from auth_service.scopes import Scope
+from auth_service.token_status.status_indices import ListKind, StatusIndices
 from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCode, RedeemedCode, Redemption
 from auth_service.tokens.grant_permissions import GRANT_ENDED, GrantPermissionsReader
+from auth_service.tokens.grant_revocation import GrantRevocation
+from auth_service.tokens.live_grants import LiveGrants
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from security_common.audit import Action, EventType, Outcome
 
@@ -34,6 +37,9 @@ class AuthorizationCodeGrantHandler:
 
     codes: AuthorizationCodes
     refresh_tokens: RefreshTokens
+    statuses: StatusIndices
+    live_grants: LiveGrants
+    revocation: GrantRevocation
     permissions: GrantPermissionsReader
     provider_check: ProviderCheck
     tokens: UserTokenMinter
@@ -63,26 +69,32 @@ class AuthorizationCodeGrantHandler:
 
     async def _issue_tokens(self, issued: IssuedCode, request: TokenRequest) -> TokenResponse:
         """Raises `InvalidGrant` or `InvalidScope` if the user may not be given these tokens any more."""
-        grant, client = issued.grant, request.client
+        client, status = request.client, await self.statuses.assign(ListKind.GRANTS)
+        grant = replace(issued.grant, status=status)
+        # OpenID Connect Core section 11 requires offline_access for a refresh token. Plain OAuth leaves it to the
+        # server, and clients expect one.
+        wants_refresh_token = Scope.OFFLINE_ACCESS in grant.scopes or Scope.OPENID not in grant.scopes
+        has_refresh_token = wants_refresh_token and GrantType.REFRESH_TOKEN in client.grant_types
+        # Before the permissions are read: what ends the user's grants from now on finds this one.
+        await self.live_grants.add(grant, status, has_refresh_token=has_refresh_token)
         permissions = await self.permissions.read(grant)
         if permissions is None:
             raise InvalidGrant(GRANT_ENDED)
         scopes = permissions.restrict(grant.scopes, client)
-        # OpenID Connect Core section 11 requires offline_access for a refresh token. Plain OAuth leaves it to the
-        # server, and clients expect one.
-        wants_refresh_token = Scope.OFFLINE_ACCESS in grant.scopes or Scope.OPENID not in grant.scopes
         refresh_token = None
-        if wants_refresh_token and GrantType.REFRESH_TOKEN in client.grant_types:
+        if has_refresh_token:
             refresh_token = await self.refresh_tokens.issue(grant)
             await self.provider_check.plan(grant)
-        return await self.tokens.mint(grant, client, scopes=scopes, refresh_token=refresh_token, nonce=issued.nonce)
+        return await self.tokens.mint(
+            grant, client, scopes=scopes, status=status, refresh_token=refresh_token, nonce=issued.nonce
+        )
 
     async def _handle_refusal(self, redeemed: RedeemedCode, request: TokenRequest) -> None:
         """A reused code was copied: its tokens are revoked (RFC 6749 section 4.1.2)."""
         if redeemed.redemption is Redemption.UNKNOWN:
             await self.failures.count(request.client.client_id, request.source_address)
         if redeemed.reused is not None:
-            await self.refresh_tokens.revoke_family(redeemed.reused.family_id)
+            await self.revocation.revoke(redeemed.reused.subject, redeemed.reused.family_id)
             await self.record(
                 request,
                 event_type=EventType.CODE_REUSE,

@@ -8,6 +8,7 @@ from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.http.parameters import Parameter
 from auth_service.protocol import GrantType
 from auth_service.scopes import IDENTITY_SCOPES
+from auth_service.token_status.client_statuses import ClientStatuses
 from auth_service.tokens.issued_tokens import AccessTokenMinter
 from auth_service.tokens.resources import Resources
 
@@ -20,6 +21,7 @@ class ClientCredentialsGrantHandler:
 
     resources: Resources
     minter: AccessTokenMinter
+    statuses: ClientStatuses
     grant_type: GrantType = GrantType.CLIENT_CREDENTIALS
     parameters: tuple[Parameter, ...] = ()
 
@@ -29,7 +31,13 @@ class ClientCredentialsGrantHandler:
         scopes = client.default_scopes if request.scopes is None else request.scopes
         for check in SCOPE_RULES:
             check(scopes, client.scopes & resource.scopes.keys())
-        access_token = await self.minter.mint(client=client, subject=client.client_id, scopes=scopes, resource=resource)
+        access_token = await self.minter.mint(
+            client=client,
+            subject=client.client_id,
+            scopes=scopes,
+            resource=resource,
+            status=await self.statuses.status_of(client.client_id),
+        )
         return TokenResponse(
             access_token=access_token,
             expires_in_seconds=self.minter.lifetime_seconds,

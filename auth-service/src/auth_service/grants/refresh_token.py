@@ -11,8 +11,11 @@ from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.grants.user_tokens import UserTokenMinter, check_resource
 from auth_service.http.parameters import Parameter
 from auth_service.protocol import Clock, GrantType
+from auth_service.token_status.status_indices import ListKind, StatusIndices, StatusReference
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.tokens.grant_permissions import GRANT_ENDED, GrantPermissionsReader
+from auth_service.tokens.grant_revocation import GrantRevocation
+from auth_service.tokens.live_grants import LiveGrants
 from auth_service.tokens.refresh_tokens import RefreshTokens, Rotation
 from security_common.audit import Action, EventType, Outcome, Reason
 
@@ -34,6 +37,9 @@ class RefreshTokenGrantHandler:
     """
 
     refresh_tokens: RefreshTokens
+    statuses: StatusIndices
+    live_grants: LiveGrants
+    revocation: GrantRevocation
     permissions: GrantPermissionsReader
     provider_check: ProviderCheck
     tokens: UserTokenMinter
@@ -61,7 +67,11 @@ class RefreshTokenGrantHandler:
         await self.provider_check.require_fresh(grant, request)
         scopes = await self._current_scopes(grant, requested, request)
         response = await self.tokens.mint(
-            grant, request.client, scopes=scopes, refresh_token=self.refresh_tokens.next_token(presented)
+            grant,
+            request.client,
+            scopes=scopes,
+            status=grant.status or await self._assign_status(grant),
+            refresh_token=self.refresh_tokens.next_token(presented),
         )
         rotation, stored_response = await self.refresh_tokens.rotate(presented, self._dump(response))
         if rotation is Rotation.REUSED:
@@ -81,12 +91,18 @@ class RefreshTokenGrantHandler:
         """
         permissions = await self.permissions.read(grant)
         if permissions is None:
-            await self.refresh_tokens.revoke_family(grant.family_id)
+            await self.revocation.revoke(grant.subject, grant.family_id)
             raise InvalidGrant(GRANT_ENDED)
         return permissions.restrict([scope for scope in requested if scope in grant.scopes], request.client)
 
+    async def _assign_status(self, grant: AuthorizationGrant) -> StatusReference:
+        """The status of a grant from before there were status lists."""
+        status = await self.refresh_tokens.set_status(grant.family_id, await self.statuses.assign(ListKind.GRANTS))
+        await self.live_grants.add(grant, status, has_refresh_token=True)
+        return status
+
     async def _revoke_copied(self, grant: AuthorizationGrant, request: TokenRequest, reason: Reason) -> None:
-        await self.refresh_tokens.revoke_family(grant.family_id)
+        await self.revocation.revoke(grant.subject, grant.family_id)
         await self.record(
             request,
             event_type=EventType.REFRESH_REUSE,

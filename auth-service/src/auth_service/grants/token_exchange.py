@@ -94,7 +94,7 @@ class TokenExchangeGrantHandler:
     async def _read_subject_token(self, token: str) -> Mapping[str, Any]:
         """The claims. Raises `InvalidRequest`, as RFC 8693 section 2.2.2 requires for every invalid subject token."""
         claims = self.verifier.verify(token, token_type=ACCESS_TOKEN_TYPE)
-        if claims is None or await self.revoked.is_revoked(claims["jti"]):
+        if claims is None or await self.revoked.is_revoked(claims):
             raise InvalidRequest(_REFUSAL)
         if "cnf" in claims:
             raise InvalidRequest(

@@ -6,6 +6,7 @@ from auth_service.clients.client import Client
 from auth_service.errors import InvalidTarget
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.scopes import Scope
+from auth_service.token_status.status_indices import StatusReference
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.tokens.grant_providers import GrantProviders
 from auth_service.tokens.issued_tokens import AccessTokenMinter, IdTokenMinter, SignInFacts
@@ -29,6 +30,7 @@ class UserTokenMinter:
         client: Client,
         *,
         scopes: tuple[str, ...],
+        status: StatusReference,
         refresh_token: str | None,
         nonce: str | None = None,
     ) -> TokenResponse:
@@ -36,7 +38,12 @@ class UserTokenMinter:
         resource = self.resources.resolve((grant.resource,), client)
         await self.providers.remember(grant)
         access_token = await self.minter.mint(
-            client=client, subject=grant.subject, scopes=scopes, resource=resource, family_id=grant.family_id
+            client=client,
+            subject=grant.subject,
+            scopes=scopes,
+            resource=resource,
+            status=status,
+            family_id=grant.family_id,
         )
         return TokenResponse(
             access_token=access_token,

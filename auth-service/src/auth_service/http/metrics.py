@@ -22,6 +22,11 @@ class Metrics:
         self.provider_logouts = Counter(
             "auth_provider_logouts", "Logout tokens of identity providers.", ["outcome"], registry=self.registry
         )
+        self.statuses_revoked = Counter(
+            "auth_statuses_revoked",
+            "Authorizations and clients whose access tokens were revoked by this process.",
+            registry=self.registry,
+        )
         self.signing_key_age_seconds = Gauge(
             "auth_signing_key_age_seconds", "How long the active key has been signing.", registry=self.registry
         )

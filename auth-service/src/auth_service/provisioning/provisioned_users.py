@@ -16,7 +16,7 @@ from auth_service.federation.identity_provider import IdentityProvider
 from auth_service.protocol import Clock, RandomBytes, new_user_id
 from auth_service.provisioning.scim_errors import ScimNotFound, ScimNotMutable, ScimNotUnique, ScimValueInvalid
 from auth_service.provisioning.user_attributes import UserAttributes
-from auth_service.tokens.refresh_tokens import RefreshTokens
+from auth_service.tokens.grant_revocation import GrantRevocation
 
 __all__ = ["ProvisionedUser", "ProvisionedUsers"]
 
@@ -47,7 +47,7 @@ class ProvisionedUsers:
     identities: Identities
     store: AccountStore
     consents: Consents
-    refresh_tokens: RefreshTokens
+    revocation: GrantRevocation
     clock: Clock
     random_bytes: RandomBytes
 
@@ -133,8 +133,7 @@ class ProvisionedUsers:
             user.identity.key, lambda stored: replace(stored, is_inactive=True, must_sign_in=True, refresh_token=None)
         )
         await self.store.change(user.account.subject, lambda account: end_sign_ins(account, self.clock()))
-        for grant in await self.refresh_tokens.grants_of(user.account.subject):
-            await self.refresh_tokens.revoke_family(grant.family_id)
+        await self.revocation.revoke_all(user.account.subject)
 
     async def _delete_account(self, provider: IdentityProvider, account: Account) -> None:
         """Deletes an account that was made for this provider, if no identity leads to it any more."""

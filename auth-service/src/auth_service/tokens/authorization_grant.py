@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from auth_service.token_status.status_indices import StatusReference
+
 __all__ = ["AuthorizationGrant"]
 
 
@@ -16,7 +18,8 @@ class AuthorizationGrant:
     begins with it. `dropped` are the scopes that the client requested and did not get. `methods` is how the user signed
     in (`amr`, RFC 8176). `provider` is the identity provider at which the user signed in, None with a password here;
     `provider_session` is the session there (`sid`), if the provider names it. `authenticated_at_seconds` is
-    when the user proved who they are (`auth_time`), None if the provider does not say it.
+    when the user proved who they are (`auth_time`), None if the provider does not say it. `status` is the index of
+    its access tokens in a status list, assigned when the code is redeemed.
     """
 
     family_id: Annotated[str, Field(alias="family")]  # the stored name
@@ -30,3 +33,4 @@ class AuthorizationGrant:
     provider: str | None = None
     authenticated_at_seconds: int | None = None
     provider_session: str | None = None
+    status: StatusReference | None = None

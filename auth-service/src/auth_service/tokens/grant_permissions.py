@@ -9,6 +9,7 @@ from auth_service.accounts.provider_logouts import ProviderLogouts
 from auth_service.clients.client import Client
 from auth_service.errors import AccessDenied, InvalidGrant
 from auth_service.scopes import Scope
+from auth_service.token_status.revocations import StatusRevocations
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 
 __all__ = ["GRANT_ENDED", "GrantPermissions", "GrantPermissionsReader"]
@@ -42,13 +43,17 @@ class GrantPermissionsReader:
     accounts: AccountDirectory
     consents: Consents
     provider_logouts: ProviderLogouts
+    statuses: StatusRevocations
 
     async def read(self, grant: AuthorizationGrant) -> GrantPermissions | None:
         """The permissions, or None if the grant is not valid any more. Raises `RedisError` if Redis is unavailable.
 
         It is not valid if the account was deleted or disabled, if the user was signed out after the sign-in behind the
-        grant here or at the identity provider, or if the consent was withdrawn.
+        grant here or at the identity provider, if the consent was withdrawn, or if the status of the grant was revoked.
+        Its refresh tokens were deleted then, but a Redis that was restored from a backup can have them again.
         """
+        if grant.status is not None and await self.statuses.is_revoked(grant.status):
+            return None
         account = await self.accounts.find(grant.subject, grant.provider)
         if account is None or grant.signed_in_at_seconds < account.signed_out_at_seconds:
             return None

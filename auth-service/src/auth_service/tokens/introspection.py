@@ -84,7 +84,7 @@ class IntrospectionEndpoint:
     async def _access_token_claims(self, token: str, client: Client) -> Mapping[str, Any] | None:
         """The claims (RFC 9068 section 5), or None if it is not an access token that the client can introspect."""
         claims = self.verifier.verify(token, token_type=ACCESS_TOKEN_TYPE)
-        if claims is None or not _can_introspect(client, claims) or await self.revoked.is_revoked(claims["jti"]):
+        if claims is None or not _can_introspect(client, claims) or await self.revoked.is_revoked(claims):
             return None
         return {"active": True, "token_type": "Bearer", **claims}
 

@@ -15,6 +15,7 @@ from auth_service.clients.client import Client
 from auth_service.paths import USERINFO_PATH
 from auth_service.protocol import SIGNING_ALGORITHM, Clock, RandomBytes, base64url
 from auth_service.scopes import Scope, format_scope
+from auth_service.token_status.status_indices import StatusReference, status_list_uri
 from auth_service.tokens.resources import Resource
 from auth_service.tokens.revoked_tokens import family_of
 
@@ -64,12 +65,20 @@ class AccessTokenMinter:
     lifetime_seconds: int
 
     async def mint(
-        self, *, client: Client, subject: str, scopes: tuple[str, ...], resource: Resource, family_id: str | None = None
+        self,
+        *,
+        client: Client,
+        subject: str,
+        scopes: tuple[str, ...],
+        resource: Resource,
+        status: StatusReference,
+        family_id: str | None = None,
     ) -> str:
         """A token for `resource` and the client's extra audiences; with the scope `openid`, for userinfo as well.
 
         `family_id` is the id of the authorization grant. The `jti` begins with it, so that one entry in `RevokedTokens`
-        revokes all access tokens of the grant.
+        revokes all access tokens of the grant. `status` is the index of the grant, or of a client that acts for itself,
+        at which resource servers find the same revocation.
         """
         now = int(self.clock())
         userinfo = (userinfo_audience(self.issuer),) if Scope.OPENID in scopes else ()
@@ -83,6 +92,7 @@ class AccessTokenMinter:
             "iat": now,
             "exp": now + self.lifetime_seconds,
             "jti": self._make_token_id(family_id),
+            "status": {"status_list": {"idx": status.index, "uri": status_list_uri(self.issuer, status.list_id)}},
         }
         return await self.signer.sign(claims, token_type=ACCESS_TOKEN_TYPE)
 
@@ -98,12 +108,12 @@ class AccessTokenMinter:
         """A token with which `client` acts for the subject of the token with the claims `exchanged` (RFC 8693 4.1).
 
         It has one audience. Its `jti` begins with the id of the exchanged token's family, or with the `jti` of that
-        token if it has no family, so that revoking the one revokes the other.
+        token if it has no family, and it has the same status, so that revoking the one revokes the other.
         """
         actor: dict[str, Any] = {"sub": client.client_id}
         if ACTOR_CLAIM in exchanged:
             actor[ACTOR_CLAIM] = exchanged[ACTOR_CLAIM]
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": exchanged["sub"],
             "aud": resource.url,
@@ -114,6 +124,8 @@ class AccessTokenMinter:
             "jti": self._make_token_id(family_of(exchanged["jti"])),
             ACTOR_CLAIM: actor,
         }
+        if "status" in exchanged:  # not in a token from before there were status lists
+            claims["status"] = exchanged["status"]
         return await self.signer.sign(claims, token_type=ACCESS_TOKEN_TYPE)
 
     def _make_token_id(self, family_id: str | None) -> str:

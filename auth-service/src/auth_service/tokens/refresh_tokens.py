@@ -16,7 +16,7 @@ providers.
 
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib.resources import files
 
@@ -25,12 +25,12 @@ from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
 from auth_service.protocol import Clock, RandomBytes, base64url
+from auth_service.token_status.status_indices import StatusReference
 from auth_service.tokens.authorization_grant import AuthorizationGrant
-from auth_service.tokens.revoked_tokens import RevokedTokens
 
-__all__ = ["PresentedRefreshToken", "RefreshTokenFamily", "RefreshTokens", "Rotation"]
+__all__ = ["FAMILY_PREFIX", "PresentedRefreshToken", "RefreshTokenFamily", "RefreshTokens", "Rotation"]
 
-_FAMILY = "auth:family:"
+FAMILY_PREFIX = "auth:family:"
 _RESPONSE = "auth:refresh-response:"
 _OF_ACCOUNT = "auth:account-families:"
 _FAMILIES_AT_A_TIME = 100
@@ -78,7 +78,6 @@ class RefreshTokens:
     """Issues, rotates and revokes refresh tokens. Times in seconds. Raises `RedisError` if Redis is unavailable."""
 
     redis: Redis
-    revoked: RevokedTokens
     pepper: bytes = field(repr=False)
     clock: Clock
     random_bytes: RandomBytes
@@ -91,7 +90,7 @@ class RefreshTokens:
         expires_at_seconds = int(self.clock()) + self.absolute_seconds
         seed = self.random_bytes(16).hex()
         family = RefreshTokenFamily(grant=grant, seed=seed, expires_at_seconds=expires_at_seconds)
-        key, of_account = _FAMILY + grant.family_id, _OF_ACCOUNT + grant.subject
+        key, of_account = FAMILY_PREFIX + grant.family_id, _OF_ACCOUNT + grant.subject
         async with self.redis.pipeline(transaction=True) as pipe:
             pipe.hset(key, mapping={"family": _FAMILY_ADAPTER.dump_json(family, by_alias=True), "generation": 1})
             pipe.expire(key, self._idle_seconds_of(family))
@@ -107,10 +106,14 @@ class RefreshTokens:
         parts = _TOKEN.fullmatch(token)
         if parts is None:
             return None
-        document, current_generation = await self.redis.hmget(_FAMILY + parts[1], ["family", "generation"])
+        document, current_generation, status = await self.redis.hmget(
+            FAMILY_PREFIX + parts[1], ["family", "generation", "status"]
+        )
         if document is None or current_generation is None:
             return None
         family = _FAMILY_ADAPTER.validate_json(document)
+        if family.grant.status is None and status is not None:
+            family = replace(family, grant=replace(family.grant, status=StatusReference.parse(str(status))))
         generation = int(parts[2])
         is_genuine = hmac.compare_digest(self._make_token(family, generation), token)
         if not is_genuine or family.expires_at_seconds <= self.clock():
@@ -133,7 +136,7 @@ class RefreshTokens:
         Otherwise no response may be sent; at REUSED, the family was deleted.
         """
         family, encryption = presented.family, self._response_encryption(presented.token)
-        keys = [_FAMILY + family.grant.family_id, _response_key(presented)]
+        keys = [FAMILY_PREFIX + family.grant.family_id, _response_key(presented)]
         encrypted = encryption.encrypt(response.encode()).decode("ascii")
         args = [presented.generation, encrypted, self.grace_seconds, self._idle_seconds_of(family)]
         outcome, stored = await self.redis.register_script(_ROTATE)(keys=keys, args=args)
@@ -153,30 +156,19 @@ class RefreshTokens:
             newest = [str(family_id) for family_id in found]
             if not newest:
                 return False
-            if await self.redis.exists(*(f"{_FAMILY}{family_id}" for family_id in newest)):
+            if await self.redis.exists(*(f"{FAMILY_PREFIX}{family_id}" for family_id in newest)):
                 return True
             await self.redis.zrem(key, *newest)
 
-    async def grants_of(self, subject: str) -> list[AuthorizationGrant]:
-        """The grants of a user of an identity provider whose refresh tokens were neither revoked nor expired."""
-        grants: list[AuthorizationGrant] = []
-        for family_id in await self.redis.zrangebyscore(_OF_ACCOUNT + subject, self.clock(), "+inf"):
-            document = await self.redis.hget(f"{_FAMILY}{family_id}", "family")
-            if document is not None:
-                grants.append(_FAMILY_ADAPTER.validate_json(document).grant)
-        return grants
-
-    async def revoke_family(self, family_id: str) -> None:
-        """Revokes the refresh tokens of the family.
-
-        Introspection, userinfo and token exchange then refuse its access tokens, too.
-        """
-        await self.revoked.revoke(family_id)
-        await self.delete_family(family_id)
-
-    async def delete_family(self, family_id: str) -> None:
-        """Deletes the refresh tokens of the family, if it exists; its access tokens stay valid."""
-        await self.redis.delete(_FAMILY + family_id)
+    async def set_status(self, family_id: str, status: StatusReference) -> StatusReference:
+        """Gives a family from before there were status lists its index; returns that of a request that was first."""
+        key = FAMILY_PREFIX + family_id
+        async with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hsetnx(key, "status", str(status))
+            pipe.expire(key, self.idle_seconds)
+            pipe.hget(key, "status")
+            *_, stored = await pipe.execute()
+        return StatusReference.parse(str(stored)) or status
 
     def _idle_seconds_of(self, family: RefreshTokenFamily) -> int:
         return max(1, min(self.idle_seconds, family.expires_at_seconds - int(self.clock())))

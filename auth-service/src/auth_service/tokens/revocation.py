@@ -1,11 +1,14 @@
 """POST /oauth2/revoke: a client revokes a token that it no longer needs (RFC 7009).
 
 Revoking any token of a user's grant revokes all tokens of the grant: clients revoke a token when their user signs out.
+Revoking a token that a client got for itself revokes all such tokens that the client has at that time, because they
+have one index in a status list; tokens that it gets afterwards are valid.
 An unknown token, or one of another client, is answered with 200 as well (RFC 7009 section 2.2).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -20,10 +23,12 @@ from auth_service.http.forms import Form
 from auth_service.http.openapi import CLIENT_AUTHENTICATION, ERROR_RESPONSES
 from auth_service.http.responses import NO_STORE
 from auth_service.paths import REVOCATION_PATH
+from auth_service.token_status.client_statuses import ClientStatuses
+from auth_service.tokens.grant_revocation import GrantRevocation
 from auth_service.tokens.introspection import TOKEN_PARAMETERS
 from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, ACTOR_CLAIM, IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
-from auth_service.tokens.revoked_tokens import RevokedTokens, family_of
+from auth_service.tokens.revoked_tokens import RevokedTokens, family_of, status_in
 from security_common.audit import Action, EventType
 
 __all__ = ["RevocationEndpoint"]
@@ -37,6 +42,8 @@ class RevocationEndpoint:
     verifier: IssuedTokenVerifier
     revoked: RevokedTokens
     refresh_tokens: RefreshTokens
+    revocation: GrantRevocation
+    clients: ClientStatuses
     record: AuditRecorder
 
     def make_router(self) -> APIRouter:
@@ -73,21 +80,26 @@ class RevocationEndpoint:
         if claims is not None:
             if claims["client_id"] != client.client_id:
                 return None
-            await self._revoke_access_token(claims["jti"], is_exchanged=ACTOR_CLAIM in claims)
+            await self._revoke_access_token(claims)
             return str(claims["sub"])
         presented = await self.refresh_tokens.read(token)
         if presented is None or presented.family.grant.client_id != client.client_id:
             return None
         grant = presented.family.grant
-        await self.refresh_tokens.revoke_family(grant.family_id)
+        await self.revocation.revoke(grant.subject, grant.family_id)
         return grant.subject
 
-    async def _revoke_access_token(self, token_id: str, *, is_exchanged: bool) -> None:
+    async def _revoke_access_token(self, claims: Mapping[str, Any]) -> None:
         """The `jti` of a user's token contains the id of its family: then the family is revoked.
 
         The client that got a token by exchange does not have the user's grant, so it can revoke this token only.
         """
-        if "." in token_id and not is_exchanged:
-            await self.refresh_tokens.revoke_family(family_of(token_id))
+        token_id, status = claims["jti"], status_in(claims)
+        if ACTOR_CLAIM in claims:
+            await self.revoked.revoke(token_id)
+        elif "." in token_id:
+            await self.revocation.revoke(claims["sub"], family_of(token_id))
+        elif status is not None:
+            await self.clients.end(claims["client_id"], status)
         else:
             await self.revoked.revoke(token_id)

@@ -58,7 +58,7 @@ class UserinfoEndpoint:
         """The claims. Raises `InvalidToken`, `InsufficientScope`."""
         token = _bearer_token(context_of(request).headers.all(b"authorization"))
         claims = self.verifier.verify(token, token_type=ACCESS_TOKEN_TYPE)
-        if claims is None or await self.revoked.is_revoked(claims["jti"]):
+        if claims is None or await self.revoked.is_revoked(claims):
             raise InvalidToken("the access token is not valid here")
         scopes = claims["scope"].split(" ")
         if Scope.OPENID not in scopes:

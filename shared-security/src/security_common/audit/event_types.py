@@ -22,6 +22,10 @@ class EventType(StrEnum):
     """auth-service: a token request was refused. Details: the error; the client."""
     TOKEN_REVOKED = "token_revoked"
     """auth-service: a token was revoked. Details: client, subject."""
+    ACCESS_TOKENS_REVOKED = "access_tokens_revoked"
+    """auth-service: all access tokens of one authorization, or those that a client got for itself, were revoked in a
+    status list. Details: client, subject; the list and the index.
+    """
     CLIENT_REFUSED = "client_refused"
     """auth-service: a client sent a wrong secret or assertion to any endpoint, or failed too often. Details: the
     reason; the client if it exists.

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     """The issuer of the token is not trusted."""
     WRONG_AUDIENCE = "wrong_audience"
     """The token was issued for another audience."""
+    REVOKED = "revoked"
+    """The token was revoked, by the status list of its issuer."""
     EXPIRED = "expired"
     """The token has expired."""
     NOT_YET_VALID = "not_yet_valid"

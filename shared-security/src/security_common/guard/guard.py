@@ -43,6 +43,8 @@ CALLER = "security_common.caller"
 # Where clients look for an authorization server below the resource's own path (OpenID Connect Discovery section 4).
 _ISSUER_METADATA_PATHS = (AUTHORIZATION_SERVER_METADATA_PATH, OPENID_CONFIGURATION_PATH)
 
+_STATUS_RETRY_SECONDS = 5
+
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -206,6 +208,7 @@ class Guard:
             hint = f"request it with resource={guarded.resource.url}"
             raise InvalidToken("the token is for another audience", hint=hint, reason=Reason.WRONG_AUDIENCE)
         if not guarded.scopes <= token.scopes:
+            _require_known_status(guarded.scopes, token)
             raise _insufficient_for_resource(guarded, context)
         wait_seconds = self._rates.take(token.issuer, token.subject)
         if wait_seconds is not None:
@@ -289,6 +292,16 @@ def _insufficient_for_resource(guarded: GuardedPath, context: RequestContext) ->
     return InsufficientScope(sorted(scopes), tool_name=tool_name)
 
 
+def _require_known_status(needed: frozenset[str], token: AccessToken) -> None:
+    """Raises `TemporarilyUnavailable` if the token has a missing scope, and its status is not known well enough."""
+    if needed & token.withheld_scopes:
+        raise TemporarilyUnavailable(
+            "the issuer's list of revoked tokens is too old for this request",
+            hint="try again when the issuer answers",
+            retry_after_seconds=_STATUS_RETRY_SECONDS,
+        )
+
+
 def _require_tool_scopes(guarded: GuardedPath, token: AccessToken, body: bytes) -> None:
     """Raises `InvalidJsonRpcMessage`, or `InsufficientScope` with every scope that the calls in the body need.
 
@@ -298,6 +311,7 @@ def _require_tool_scopes(guarded: GuardedPath, token: AccessToken, body: bytes) 
     needed = guarded.scopes.union(*(call.required_scopes(guarded.tool_scopes) for call in calls))
     if needed <= token.scopes:
         return
+    _require_known_status(needed, token)
     refused = [call.name for call in calls if not call.required_scopes(guarded.tool_scopes) <= token.scopes]
     # A refused name is always in `tool_scopes`. Other names are text of the client and may contain personal data.
     raise InsufficientScope(sorted(needed), tool_name=refused[0])

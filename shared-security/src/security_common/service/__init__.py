@@ -25,6 +25,7 @@ These are imported from their modules, because they import FastAPI, which a comm
     read_routes               routes for GET and HEAD
     health                    /livez and /readyz
     request_metrics           the duration of requests
+    status_list_metrics       the age of status lists
     resource_server           what services with MCP addresses create from their settings
 
 It needs the extra `service` of the distribution.

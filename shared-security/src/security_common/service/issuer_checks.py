@@ -1,5 +1,6 @@
 """What the doctor of a service checks at an issuer whose tokens it accepts: keys, clock and announced resources."""
 
+import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +13,7 @@ from security_common.errors import SecurityError
 from security_common.service.doctor import CheckResult, check_clock
 from security_common.tokens import TrustedIssuer
 from security_common.tokens.issuer_fetch import fetch_document
-from security_common.tokens.issuer_metadata import read_jwks_uri
+from security_common.tokens.issuer_metadata import jwks_uri_in, read_metadata, status_since_in
 from security_common.tokens.validation_rules import LEEWAY_SECONDS
 from security_common.tokens.verification_keys import read_key_set
 
@@ -32,7 +33,8 @@ async def check_issuer(issuer: TrustedIssuer) -> list[CheckResult]:
 
     try:
         async with httpx2.AsyncClient(timeout=_HTTP_SECONDS, event_hooks={"response": [compare_clocks]}) as http:
-            url = await read_jwks_uri(http, issuer)
+            metadata = await read_metadata(http, issuer)
+            url = jwks_uri_in(metadata, issuer)
             document = await fetch_document(http, url)
             keys = read_key_set(document.body, issuer.algorithms)
     except SecurityError as failure:
@@ -45,7 +47,18 @@ async def check_issuer(issuer: TrustedIssuer) -> list[CheckResult]:
     return [
         CheckResult(f"issuer: {issuer.issuer}, {len(keys)} keys at {url}", ok=True),
         check_clock(ahead, issuer.issuer, tolerance_seconds=LEEWAY_SECONDS),
+        *_check_status_lists(metadata, issuer),
     ]
+
+
+def _check_status_lists(metadata: Mapping[str, Any], issuer: TrustedIssuer) -> list[CheckResult]:
+    """Whether revoked tokens of auth-service are refused here before they expire. Other issuers need not do that."""
+    if not issuer.is_own:
+        return []
+    if status_since_in(metadata) < math.inf:
+        return [CheckResult("status lists: revoked tokens are refused before they expire", ok=True)]
+    what = f"status lists: {issuer.issuer} has none, so revoked tokens are accepted until they expire"
+    return [CheckResult(what, ok=True, warning=True, hint="upgrade auth-service, and check that it reaches its Redis")]
 
 
 def announced_resources(metadata: Mapping[str, Any]) -> list[str] | None:

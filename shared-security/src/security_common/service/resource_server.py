@@ -6,11 +6,12 @@ from security_common.encryption import EncryptionService
 from security_common.guard import GuardPolicy
 from security_common.service.resource_server_settings import ResourceServerSettings
 from security_common.service.web_application import ICON_PATH, OPENAPI_PATH
+from security_common.tokens import StatusPolicy
 from security_common.tool_policy import PlaceholderStore
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 from security_common.tool_policy.redis_placeholder_store import RedisPlaceholderStore
 
-__all__ = ["guard_policy", "placeholder_store"]
+__all__ = ["guard_policy", "placeholder_store", "status_policy"]
 
 
 def guard_policy(settings: ResourceServerSettings, *, open_prefixes: tuple[str, ...]) -> GuardPolicy:
@@ -22,6 +23,11 @@ def guard_policy(settings: ResourceServerSettings, *, open_prefixes: tuple[str, 
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+def status_policy(settings: ResourceServerSettings) -> StatusPolicy:
+    """What the verifier does while a status list of an issuer cannot be fetched."""
+    return StatusPolicy(outage_seconds=settings.status_outage_seconds)
 
 
 def placeholder_store(

@@ -43,6 +43,14 @@ class ResourceServerSettings(ServiceSettings):
     requests_per_minute: int = Field(
         default=6000, ge=1, description="Maximum number of requests of one caller (issuer and subject) in a minute."
     )
+    status_outage_seconds: int = Field(
+        default=900,
+        ge=60,
+        le=3600,
+        description="How long tokens are accepted by the last status list while the issuer cannot be reached, in"
+        " seconds. `mcp.decrypt` and `mcp.audit` are refused after three times the `ttl` of the list"
+        " (AUTH_STATUS_LIST_TTL_SECONDS).",
+    )
     placeholder_lifetime_seconds: int = Field(
         default=DEFAULT_LIFETIME_SECONDS,
         ge=60,

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Any, NamedTuple
 
-__all__ = ["AccessToken", "Caller", "current_caller"]
+__all__ = ["AccessToken", "Caller", "TokenStatus", "current_caller"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStatus:
+    """Where the issuer publishes whether a token was revoked: the URI of a status list, and the index in it."""
+
+    uri: str
+    index: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +25,8 @@ class AccessToken:
     Times are seconds since the epoch. `subject` is the random id of a person, or the id of the client when the client
     acts on its own behalf. `client_id` and `token_id` are empty, and `issued_at_seconds` is None, if the token has no
     such claims. The token itself is not kept. `payload` is the JSON text of its claims: the parsed objects would take
-    many times as much memory in a cache of thousands of tokens.
+    many times as much memory in a cache of thousands of tokens. `status` is None for issuers without status lists.
+    `withheld_scopes` are scopes of the token that are missing in `scopes` while its status is not known well enough.
     """
 
     issuer: str
@@ -30,6 +39,8 @@ class AccessToken:
     token_id: str
     key_id: str
     payload: bytes = field(default=b"{}", repr=False)
+    status: TokenStatus | None = None
+    withheld_scopes: frozenset[str] = frozenset()
 
     @property
     def claims(self) -> Mapping[str, Any]:

@@ -1,9 +1,10 @@
 """Reads the claims of a token into typed values; raises `TokenRejected` for a claim that is malformed."""
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Any, cast
 
-from security_common.tokens.access_token import AccessToken
+from security_common.tokens.access_token import AccessToken, TokenStatus
 from security_common.tokens.compact_jws import UnverifiedToken
 from security_common.tokens.errors import TokenRejected
 from security_common.tokens.trusted_issuer import TrustedIssuer
@@ -14,6 +15,7 @@ __all__ = [
     "find_first_claim",
     "read_access_token",
     "read_audience",
+    "read_status",
     "read_text",
     "read_texts",
     "read_time",
@@ -21,6 +23,7 @@ __all__ = [
 
 MAX_TEXT_CHARACTERS = 512
 MAX_TIME_SECONDS = 2**53
+MAX_STATUS_INDEX = 2**31
 
 
 def read_access_token(token: UnverifiedToken, issuer: TrustedIssuer) -> AccessToken:
@@ -37,7 +40,26 @@ def read_access_token(token: UnverifiedToken, issuer: TrustedIssuer) -> AccessTo
         token_id=_read_optional_text(claims, issuer.token_id_claims),
         key_id=token.header["kid"],
         payload=token.payload,
+        status=read_status(claims, issuer),
     )
+
+
+def read_status(claims: Mapping[str, Any], issuer: TrustedIssuer) -> TokenStatus | None:
+    """The status of the token (draft-ietf-oauth-status-list); None if it has none.
+
+    The list must be at an address of the issuer itself: a token must not make this server fetch another one.
+    """
+    if "status" not in claims:
+        return None
+    members = _read_members(claims["status"], "status")
+    status_list = _read_members(members.get("status_list"), "status.status_list")
+    index: Any = status_list.get("idx")
+    uri = read_text(status_list.get("uri"), "status.status_list.uri")
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= MAX_STATUS_INDEX:
+        raise _malformed("status.status_list.idx")
+    if not uri.startswith(f"{issuer.issuer.removesuffix('/')}/"):
+        raise TokenRejected("bad_claim", "the token's status list is not at an address of its issuer")
+    return TokenStatus(intern(uri), index)
 
 
 def find_claim(claims: Mapping[str, Any], path: str) -> Any:
@@ -127,6 +149,12 @@ def _read_mapped_scopes(
             for name in read_texts(value, path):
                 scopes.update(mapping.get(name, ()))
     return scopes
+
+
+def _read_members(value: Any, claim: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise _malformed(claim)
+    return cast("dict[str, Any]", value)
 
 
 def _malformed(claim: str) -> TokenRejected:

@@ -38,25 +38,31 @@ class Document:
 
 
 async def fetch_document(
-    http: httpx2.AsyncClient, url: str, *, etag: str | None = None, deadline_seconds: float = DEADLINE_SECONDS
+    http: httpx2.AsyncClient,
+    url: str,
+    *,
+    etag: str | None = None,
+    accept: str = "application/json",
+    max_bytes: int = MAX_DOCUMENT_BYTES,
+    deadline_seconds: float = DEADLINE_SECONDS,
 ) -> Document:
     """Sends a GET request for the document; `etag` is the one of the caller's copy.
 
     Raises:
         IssuerUnreachable: no complete response before the deadline, not a 200 (or a 304 to the entity tag), compressed,
-            or larger than 64 KiB.
+            or larger than `max_bytes`.
 
     """
     try:
         # For the whole exchange: a server that sends a byte now and then never exceeds a timeout for one read.
         async with asyncio.timeout(deadline_seconds):
-            return await _exchange(http, url, etag)
+            return await _exchange(http, url, etag, accept, max_bytes)
     except TimeoutError as error:
         raise IssuerUnreachable(f"{url} took over {deadline_seconds:g} s") from error
 
 
-async def _exchange(http: httpx2.AsyncClient, url: str, etag: str | None) -> Document:
-    headers = dict(REQUEST_HEADERS)
+async def _exchange(http: httpx2.AsyncClient, url: str, etag: str | None, accept: str, max_bytes: int) -> Document:
+    headers = {**REQUEST_HEADERS, "accept": accept}
     if etag is not None:
         headers["if-none-match"] = etag
     try:
@@ -67,7 +73,7 @@ async def _exchange(http: httpx2.AsyncClient, url: str, etag: str | None) -> Doc
             if response.status_code != OK:
                 raise IssuerUnreachable(f"{url} answered {response.status_code}")
             check_not_compressed(response.headers.get("content-encoding"))
-            body = await read_bounded(response.aiter_raw(), max_bytes=MAX_DOCUMENT_BYTES)
+            body = await read_bounded(response.aiter_raw(), max_bytes=max_bytes)
             return Document(body, _read_etag(response), max_age_seconds)
     except DocumentRefused as error:
         raise IssuerUnreachable(f"{url}: {error}") from error

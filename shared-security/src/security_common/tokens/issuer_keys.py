@@ -19,7 +19,7 @@ from security_common.bounded_cache import BoundedCache
 from security_common.errors import SecurityError
 from security_common.tokens.errors import IssuerUnreachable, KeysUnavailable, TokenRejected
 from security_common.tokens.issuer_fetch import fetch_document
-from security_common.tokens.issuer_metadata import read_jwks_uri
+from security_common.tokens.issuer_metadata import jwks_uri_in, read_metadata, status_since_in
 from security_common.tokens.trusted_issuer import TrustedIssuer
 from security_common.tokens.verification_keys import VerificationKey, read_key_set
 
@@ -49,7 +49,8 @@ class IssuerKeys:
     """Finds the keys of an issuer by key id.
 
     `on_removed` is called with the issuer and the ids of keys that a new set no longer contains, or contains with
-    another value. `problem` describes the present problem with the issuer; it is empty if there is none. For metrics,
+    another value. `problem` describes the present problem with the issuer; it is empty if there is none.
+    `status_since_seconds` is from when on its access tokens have a status, as its metadata says. For metrics,
     `refreshes` counts refreshes by outcome, and `throttled` counts requests whose fetch the budget did not allow.
     """
 
@@ -65,6 +66,7 @@ class IssuerKeys:
     ) -> None:
         self.issuer = issuer
         self.problem = ""
+        self.status_since_seconds = math.inf
         self.refreshes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self.throttled = 0
         self._http = http
@@ -196,7 +198,9 @@ class IssuerKeys:
 
     async def _fetch_keys(self) -> None:
         if self._jwks_uri is None:
-            self._jwks_uri = await read_jwks_uri(self._http, self.issuer)
+            metadata = await read_metadata(self._http, self.issuer)
+            self._jwks_uri = jwks_uri_in(metadata, self.issuer)
+            self.status_since_seconds = status_since_in(metadata)
         document = await fetch_document(self._http, self._jwks_uri, etag=self._etag)
         if not document.is_unchanged:
             try:

@@ -1,5 +1,7 @@
 """The metadata of an issuer and the URL of its keys (RFC 8414, OpenID Connect Discovery 1.0)."""
 
+import math
+from collections.abc import Mapping
 from typing import Any, cast
 
 import httpx2
@@ -13,15 +15,19 @@ from security_common.web_urls import parse_web_url
 __all__ = [
     "AUTHORIZATION_SERVER_METADATA_PATH",
     "OPENID_CONFIGURATION_PATH",
+    "STATUS_SINCE_MEMBER",
+    "jwks_uri_in",
     "metadata_urls",
     "read_jwks_uri",
     "read_metadata",
+    "status_since_in",
 ]
 
 MAX_JSON_DEPTH = 8
 MAX_EXCERPT_CHARACTERS = 200
 AUTHORIZATION_SERVER_METADATA_PATH = "/.well-known/oauth-authorization-server"
 OPENID_CONFIGURATION_PATH = "/.well-known/openid-configuration"
+STATUS_SINCE_MEMBER = "access_token_status_since"
 
 
 def metadata_urls(base_url: str) -> tuple[str, ...]:
@@ -71,7 +77,11 @@ async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict
 
 async def read_jwks_uri(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> str:
     """The URL of the issuer's key set, as this process reaches it. Raises the same errors as `read_metadata`."""
-    metadata = await read_metadata(http, issuer)
+    return jwks_uri_in(await read_metadata(http, issuer), issuer)
+
+
+def jwks_uri_in(metadata: Mapping[str, Any], issuer: TrustedIssuer) -> str:
+    """The URL of the key set in this metadata, as this process reaches it. Raises `IssuerUnreachable`."""
     uri: Any = metadata.get("jwks_uri")
     if not isinstance(uri, str):
         raise IssuerUnreachable(f"the metadata of {issuer.issuer} has no jwks_uri")
@@ -79,6 +89,16 @@ async def read_jwks_uri(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> str:
     if not _may_serve_keys(url, issuer):
         raise IssuerUnreachable(f"the metadata of {issuer.issuer} names a jwks_uri on another host without https")
     return url
+
+
+def status_since_in(metadata: Mapping[str, Any]) -> float:
+    """From when on every access token of the issuer has a status, in seconds since the epoch; infinite if never.
+
+    auth-service announces it with a member of its own. A token without a status from before is valid until it expires.
+    """
+    since: Any = metadata.get(STATUS_SINCE_MEMBER)
+    is_time = isinstance(since, int | float) and not isinstance(since, bool)
+    return float(since) if is_time else math.inf
 
 
 def _may_serve_keys(url: str, issuer: TrustedIssuer) -> bool:

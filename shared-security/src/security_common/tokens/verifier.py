@@ -15,6 +15,7 @@ from security_common.tokens.claims import read_access_token
 from security_common.tokens.compact_jws import UnverifiedToken, parse_compact_jws
 from security_common.tokens.errors import KeysUnavailable, TokenRejected
 from security_common.tokens.issuer_keys import IssuerKeys
+from security_common.tokens.status_checks import StatusChecks, StatusPolicy
 from security_common.tokens.trusted_issuer import TrustedIssuer
 from security_common.tokens.validation_rules import CLAIM_RULES, HEADER_RULES, LEEWAY_SECONDS
 from security_common.tokens.verification_keys import algorithm_of
@@ -31,7 +32,8 @@ class TokenVerifier:
 
     `start` keeps the keys fresh in the background; without it they are fetched when they are first needed. `clock`
     returns seconds since the epoch; `random_number` returns 0 to 1; `pause` waits for the given seconds.
-    `fetch_deadline_seconds` limits a whole fetch of keys; a request waits for at most one fetch.
+    `fetch_deadline_seconds` limits a whole fetch of keys or of a status list; a request waits for at most one of each.
+    `status_policy` is what happens while a status list cannot be fetched.
     """
 
     def __init__(
@@ -43,12 +45,16 @@ class TokenVerifier:
         random_number: Callable[[], float] = random.random,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
         fetch_deadline_seconds: float = 4.0,
+        status_policy: StatusPolicy | None = None,
     ) -> None:
         client = http or httpx2.AsyncClient()
         self._own_http = client if http is None else None
         self._clock = clock
         self._pause = pause
         self._cache = VerifiedTokenCache(clock)
+        self._statuses = StatusChecks(
+            status_policy or StatusPolicy(), http=client, clock=clock, deadline_seconds=fetch_deadline_seconds
+        )
         self._keys = {
             issuer.issuer: IssuerKeys(
                 issuer,
@@ -68,6 +74,11 @@ class TokenVerifier:
     def keys(self) -> Sequence[IssuerKeys]:
         """The keys of each issuer, for metrics."""
         return tuple(self._keys.values())
+
+    @property
+    def statuses(self) -> StatusChecks:
+        """The status lists, for metrics."""
+        return self._statuses
 
     def replace_issuer(self, issuer: TrustedIssuer) -> None:
         """Replaces what is declared about an issuer that is trusted already, such as its audiences. Its keys stay."""
@@ -90,7 +101,8 @@ class TokenVerifier:
     @property
     def problem(self) -> str:
         """The present problems with the issuers and how to fix them; empty if there are none."""
-        return "; ".join(keys.problem for keys in self._keys.values() if keys.problem)
+        problems = [keys.problem for keys in self._keys.values()]
+        return "; ".join(problem for problem in (*problems, self._statuses.problem) if problem)
 
     async def start(self) -> None:
         """Begins to keep the keys fresh. Returns at once, so that a service can start before its issuer does.
@@ -107,6 +119,7 @@ class TokenVerifier:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._statuses.close()
         for keys in self._keys.values():
             await keys.close()
         if self._own_http is not None:
@@ -121,14 +134,19 @@ class TokenVerifier:
 
         """
         try:
-            return self.find_cached(token) or await self._verify(token)
+            return self.find_cached(token) or await self._verify_with_status(token)
         except (TokenRejected, KeysUnavailable):
             raise
         except Exception as error:
             # A token is untrusted input: an unexpected error while it is read must not become a 500.
             raise TokenRejected("malformed", "the token cannot be read") from error
 
+    async def _verify_with_status(self, token: str) -> AccessToken:
+        verified = self._find_verified(token) or await self._verify(token)
+        return await self._statuses.check(verified, self._keys[verified.issuer])
+
     async def _verify(self, token: str) -> AccessToken:
+        """The token, stored in the cache; whether it was revoked since is not checked yet."""
         if len(token) > self._max_token_bytes:
             raise TokenRejected("too_long", f"the token has more than {self._max_token_bytes} bytes")
         unverified = parse_compact_jws(token)
@@ -142,14 +160,24 @@ class TokenVerifier:
         for check in CLAIM_RULES:
             check(unverified, keys.issuer, now)
         verified = read_access_token(unverified, keys.issuer)
+        if verified.status is None and (verified.issued_at_seconds or 0.0) >= keys.status_since_seconds:
+            raise TokenRejected("bad_claim", "the token has no status, which every token of its issuer has")
         self._cache.put(_digest(token), verified, until_seconds=verified.expires_at_seconds + LEEWAY_SECONDS)
         return verified
 
     def find_cached(self, token: str) -> AccessToken | None:
-        """The token from the cache, if it is there, has not expired, and the keys of its issuer are usable.
+        """The token from the cache, if it is there, has not expired or been revoked, and the keys are usable.
 
-        Never raises. `verify` begins with it; callers on a hot path call it first, which saves a coroutine.
+        Never raises. `verify` begins with it; callers on a hot path call it first, which saves a coroutine. None also
+        while the status of the token is not known from a fresh list.
         """
+        known = self._find_verified(token)
+        if known is None or known.status is None:
+            return known
+        return self._statuses.check_now(known, self._clock())
+
+    def _find_verified(self, token: str) -> AccessToken | None:
+        """The token from the cache, if the keys of its issuer are usable; it may have been revoked."""
         if len(token) > self._max_token_bytes:
             return None
         known = self._cache.get(_digest(token))
