@@ -76,6 +76,28 @@ def test_the_configuration_can_ask_for_public_names(text: str, name: str) -> Non
     assert [text[finding.start : finding.end] for finding in strict.scan_text(text)] == [name]
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("홍길동 AB형", "홍길동"),
+        ("환자명 홍길동 AB형", "홍길동"),
+        ("Mary Henderson, NV 89101", "Mary Henderson"),
+        ("Contact: Mary Henderson SGA", "Mary Henderson"),
+    ],
+)
+def test_letters_behind_a_name_are_not_always_the_form_of_a_company(text: str, name: str) -> None:
+    found = get_pii_detector().scan_text(text)
+
+    assert name in [text[finding.start : finding.end] for finding in found if finding.kind == PIIKind.PERSON]
+
+
+@pytest.mark.parametrize("text", ["Zahnrad Keller AG", "Supplier: Henderson B.V. in Utrecht", "John Smith S.A. Madrid"])
+def test_names_of_companies_are_not_those_of_persons(text: str) -> None:
+    found = get_pii_detector().scan_text(text)
+
+    assert [finding for finding in found if finding.kind == PIIKind.PERSON] == []
+
+
 @pytest.mark.parametrize(("text", "name"), PRIVATE_PERSONS)
 def test_evidence_of_a_private_person_counts_more_than_the_list(text: str, name: str) -> None:
     found = get_pii_detector().scan_text(text)

@@ -3,6 +3,8 @@
 They are readable by default: a text about Newton's laws or a shirt by a designer is not about a private person. The
 configuration entry `find_public_names` reports them like any other name. A label, an honorific or a telephone number
 beside such a name still makes it a private person's.
+
+Names of companies that end in a legal form (Zahnrad Keller AG) are never reported as those of persons.
 """
 
 import re
@@ -26,13 +28,13 @@ _THING_AFTER = re.compile(
     rf"|(?:'s)?[ ](?i:{any_word(_LISTS['latin_things'])})(?![A-Za-z])"
 )
 _COMPANY_FORMS = frozenset(_LISTS["company_forms"])
-_COMPANY_FORM = re.compile(rf",?[ ]{any_word(_LISTS['company_forms'])}(?![A-Za-z])")
+_COMPANY_FORM = re.compile(rf",?[ ]{any_word(map(re.escape, _LISTS['company_forms']))}(?![A-Za-z])")
 _MAX_TITLE_LENGTH = 6
 _EVIDENCE_OF_PRIVATE_PERSON = frozenset({"label", "neighbour", "honorific"})
 
 
 def mark_public_names(text: str, findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, with the reason PUBLIC_NAME for names that are not those of private persons."""
+    """The findings without those of companies, with the reason PUBLIC_NAME for names of public persons and things."""
     marked: list[Finding] = []
     for finding in findings:
         if finding.kind == PIIKind.PERSON and _is_company(text, finding):
@@ -45,6 +47,8 @@ def mark_public_names(text: str, findings: Iterable[Finding]) -> list[Finding]:
 
 def _is_company(text: str, finding: Finding) -> bool:
     """Whether the last word of a name, or the word behind it, is the form of a company: Zahnrad Keller AG."""
+    if text[finding.start] >= "가":
+        return False  # the letters behind a name in Hangul are something else: 홍길동 AB형
     match = _COMPANY_FORM.match(text, finding.end)
     if match is not None:
         return True
