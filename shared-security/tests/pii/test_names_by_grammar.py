@@ -88,8 +88,19 @@ def test_roles_and_forms_are_no_speakers(text: str) -> None:
 def test_a_name_is_found_at_its_other_places() -> None:
     text = "소병구 반장이 신고했다. 오후에 소병구가 현장을 정리했다."
     assert _persons(text) == ["소병구", "소병구"]
-    text = "Mr Roscoe Tibbetts called twice. Tibbetts pays on Monday, see tibbetts.txt."
-    assert _persons(text) == ["Roscoe Tibbetts", "Tibbetts"]
+    text = "Mr Roscoe Tibbetts called twice. Tibbetts pays on Monday. I asked 'Tibbetts', then wrote to Tibbetts."
+    assert _persons(text) == ["Roscoe Tibbetts", "Tibbetts", "Tibbetts", "Tibbetts"]
+
+
+def test_a_name_inside_another_word_is_not_repeated() -> None:
+    text = "Mr Roscoe Tibbetts called twice. See Tibbetts.txt and docs/Tibbetts, then ask Tibbetts."
+    found = get_pii_detector().scan_text(text)
+    assert [each.start for each in found] == [text.index("Roscoe"), text.rindex("Tibbetts")]
+
+
+def test_a_name_is_repeated_behind_many_other_findings() -> None:
+    addresses = " ".join(f"m{number}@example.org" for number in range(300))
+    assert _persons(f"{addresses} Mr Roscoe Tibbetts called. Later Tibbetts pays.") == ["Roscoe Tibbetts", "Tibbetts"]
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,14 @@ def test_the_configuration_can_ask_for_public_names(text: str, name: str) -> Non
     assert [text[finding.start : finding.end] for finding in strict.scan_text(text)] == [name]
 
 
+def test_a_part_of_a_public_name_is_not_another_place_of_a_name() -> None:
+    text = "Isaac Tibbetts called on Monday. Isaac Newton published his theory. Then Isaac paid."
+    found = get_pii_detector().scan_text(text)
+
+    assert [text[each.start : each.end] for each in found] == ["Isaac Tibbetts", "Isaac"]
+    assert found[1].start == text.rindex("Isaac")
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

@@ -208,7 +208,7 @@ class PIIDetector:
             with_digits = replace_spoken_digits(prepared)
             if with_digits is not prepared:
                 prepared, gates = with_digits, open_gates(with_digits)
-        found = with_repeated_names(prepared, self._without_overlaps(self.apply_rules(prepared, gates) + in_tokens))
+        found = self._without_overlaps(prepared, self.apply_rules(prepared, gates) + in_tokens)
         if normalized.starts is None:
             return found
         return [
@@ -230,9 +230,12 @@ class PIIDetector:
             return candidates
         return [each for each in candidates if each.kind is not PIIKind.NATIONAL_ID or country_of(each) in countries]
 
-    def _without_overlaps(self, candidates: list[Finding]) -> list[Finding]:
-        """The best candidates in order. Public names are left out after that, so they hide worse candidates."""
-        found = _resolve_overlaps(candidates)
+    def _without_overlaps(self, text: str, candidates: list[Finding]) -> list[Finding]:
+        """The best candidates in order, with the other places of the names in them.
+
+        Public names are left out at the end, so they hide worse candidates.
+        """
+        found = with_repeated_names(text, _resolve_overlaps(candidates))
         if self.configuration.find_public_names or not found:
             return found
         return [each for each in found if each.why != PUBLIC_NAME]

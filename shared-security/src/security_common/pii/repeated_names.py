@@ -8,11 +8,13 @@ name in Latin letters that are not ordinary words. The work is linear in the len
 """
 
 import re
+from itertools import islice
 from operator import attrgetter
 
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.korean_words import fits_last_sound, is_listed_word, is_ordinary_word
 from security_common.pii.latin_names import ORDINARY_WORDS, SENTENCE_WORDS, in_list_form, is_ambiguous_name
+from security_common.pii.public_names import PUBLIC_NAME
 
 __all__ = ["with_repeated_names"]
 
@@ -24,12 +26,14 @@ _SCORE = 0.6
 _HANGUL = re.compile("[가-힣]+")
 _WORD = re.compile("[가-힣]{3,9}|[A-ZÀ-Ž][A-Za-zÀ-ž'’-]{2,24}")
 _LATIN_NAME = re.compile("[A-ZÀ-Ž][A-Za-zÀ-ž'’-]{1,24}(?: [A-ZÀ-Ž][A-Za-zÀ-ž'’-]{1,24}){1,3}")
-_JOINED_WITH_NAME = frozenset("@_/.-=")
+_JOINED_BEFORE = frozenset("@_/.-=")
+_JOINED_BEHIND = re.compile(r"[@_/=-]|\.\w")
 
 
 def with_repeated_names(text: str, found: list[Finding]) -> list[Finding]:
     """`found`, which are findings of `text` in order, with the other places of the names in them."""
-    names = {text[each.start : each.end] for each in found[:_MAX_NAMES] if each.kind is PIIKind.PERSON}
+    persons = (each for each in found if each.kind is PIIKind.PERSON and each.why != PUBLIC_NAME)
+    names = {text[each.start : each.end] for each in islice(persons, _MAX_NAMES)}
     if not names:
         return found
     hangul = {name for name in names if _is_distinct_in_hangul(name)}
@@ -79,8 +83,7 @@ def _length_in_hangul(word: str, names: set[str]) -> int:
 
 
 def _length_in_latin(text: str, start: int, word: str, names: set[str]) -> int:
-    name = word.removesuffix("'s").removesuffix("’s")
-    end = start + len(name)
-    if name not in names or text[start - 1 : start] in _JOINED_WITH_NAME or text[end : end + 1] in _JOINED_WITH_NAME:
+    name = word.rstrip("'’-").removesuffix("'s").removesuffix("’s")
+    if name not in names or text[start - 1 : start] in _JOINED_BEFORE or _JOINED_BEHIND.match(text, start + len(name)):
         return 0
     return len(name)
