@@ -1,9 +1,7 @@
 """Korean names, and ordinary words that look like them. Brackets mark the expected persons: 어제 [민지]한테."""
 
 import pytest
-from marked_texts import without_marks
-
-from security_common.pii import PIIKind, get_pii_detector
+from marked_texts import persons, without_marks
 
 WITH_PARTICLES = [
     f"어제 [{name}]{particle} 연락했어요"
@@ -152,11 +150,6 @@ ORDINARY_WORDS = [
     "최근 이슈는 배터리",
     "한반도 정세",
 ]
-
-
-def persons(text: str) -> list[str]:
-    found = get_pii_detector().scan_text(text)
-    return [text[finding.start : finding.end] for finding in found if finding.kind == PIIKind.PERSON]
 
 
 @pytest.mark.parametrize("marked", WITH_PARTICLES + WITH_TITLES + IN_PROSE + AFTER_LABELS)

@@ -1,9 +1,7 @@
 """Names in Latin letters, and words that look like them. Brackets mark the expected persons: Ask [Deborah] about it."""
 
 import pytest
-from marked_texts import without_marks
-
-from security_common.pii import PIIKind, get_pii_detector
+from marked_texts import persons, without_marks
 
 ROMANIZED_KOREAN = [
     "name: [PARK SEUNGMIN]",
@@ -180,11 +178,6 @@ OTHER_WORDS = [
     "Sunny Day Cafe",
     "Dean Office",
 ]
-
-
-def persons(text: str) -> list[str]:
-    found = get_pii_detector().scan_text(text)
-    return [text[finding.start : finding.end] for finding in found if finding.kind == PIIKind.PERSON]
 
 
 @pytest.mark.parametrize("marked", ROMANIZED_KOREAN + OTHER_COUNTRIES + IN_PROSE + IN_LETTERS + USERNAMES)

@@ -1,12 +1,9 @@
 """Names that the grammar around them, the other lines of a chat or another place of the text show to be names."""
 
 import pytest
+from marked_texts import persons
 
 from security_common.pii import PIIKind, get_pii_detector
-
-
-def _persons(text: str) -> list[str]:
-    return [text[each.start : each.end] for each in get_pii_detector().scan_text(text) if each.kind == PIIKind.PERSON]
 
 
 @pytest.mark.parametrize(
@@ -22,7 +19,7 @@ def _persons(text: str) -> list[str]:
     ],
 )
 def test_a_surname_with_usual_syllables_and_a_fitting_particle(text: str, name: str) -> None:
-    assert _persons(text) == [name]
+    assert persons(text) == [name]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +34,7 @@ def test_a_surname_with_usual_syllables_and_a_fitting_particle(text: str, name: 
     ],
 )
 def test_other_words_with_syllables_of_names(text: str) -> None:
-    assert _persons(text) == []
+    assert persons(text) == []
 
 
 @pytest.mark.parametrize(
@@ -51,14 +48,14 @@ def test_other_words_with_syllables_of_names(text: str) -> None:
     ],
 )
 def test_any_word_before_an_honorific(text: str, name: str) -> None:
-    assert name in _persons(text)
+    assert name in persons(text)
 
 
 @pytest.mark.parametrize(
     "text", ["아가씨와 아저씨", "마음씨가 곱다", "고객님께 안내", "원장님 회진", "작가님의 새 책", "입주민님들께"]
 )
 def test_forms_of_address_without_a_name(text: str) -> None:
-    assert _persons(text) == []
+    assert persons(text) == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +67,7 @@ def test_forms_of_address_without_a_name(text: str) -> None:
     ],
 )
 def test_speakers_of_a_chat(chat: str, speakers: set[str]) -> None:
-    assert set(_persons(chat)) == speakers
+    assert set(persons(chat)) == speakers
 
 
 @pytest.mark.parametrize(
@@ -81,15 +78,15 @@ def test_speakers_of_a_chat(chat: str, speakers: set[str]) -> None:
         "agent: are you there?\ncustomer: yes, one moment please",
     ],
 )
-def test_roles_and_forms_are_no_speakers(text: str) -> None:
-    assert _persons(text) == []
+def test_roles_and_forms_are_not_speakers(text: str) -> None:
+    assert persons(text) == []
 
 
 def test_a_name_is_found_at_its_other_places() -> None:
     text = "소병구 반장이 신고했다. 오후에 소병구가 현장을 정리했다."
-    assert _persons(text) == ["소병구", "소병구"]
+    assert persons(text) == ["소병구", "소병구"]
     text = "Mr Roscoe Tibbetts called twice. Tibbetts pays on Monday. I asked 'Tibbetts', then wrote to Tibbetts."
-    assert _persons(text) == ["Roscoe Tibbetts", "Tibbetts", "Tibbetts", "Tibbetts"]
+    assert persons(text) == ["Roscoe Tibbetts", "Tibbetts", "Tibbetts", "Tibbetts"]
 
 
 def test_a_name_inside_another_word_is_not_repeated() -> None:
@@ -100,7 +97,7 @@ def test_a_name_inside_another_word_is_not_repeated() -> None:
 
 def test_a_name_is_repeated_behind_many_other_findings() -> None:
     addresses = " ".join(f"m{number}@example.org" for number in range(300))
-    assert _persons(f"{addresses} Mr Roscoe Tibbetts called. Later Tibbetts pays.") == ["Roscoe Tibbetts", "Tibbetts"]
+    assert persons(f"{addresses} Mr Roscoe Tibbetts called. Later Tibbetts pays.") == ["Roscoe Tibbetts", "Tibbetts"]
 
 
 @pytest.mark.parametrize(
@@ -115,14 +112,14 @@ def test_a_name_is_repeated_behind_many_other_findings() -> None:
     ],
 )
 def test_names_in_headers_cards_and_introductions(text: str, name: str) -> None:
-    assert name in _persons(text)
+    assert name in persons(text)
 
 
 @pytest.mark.parametrize(
     "text", ["From: Billing Support <billing@example.org>", "N: 12\nFN: 7", "ask for Help at any time"]
 )
 def test_other_words_in_headers_and_introductions(text: str) -> None:
-    assert _persons(text) == []
+    assert persons(text) == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +134,7 @@ def test_other_words_in_headers_and_introductions(text: str) -> None:
     ],
 )
 def test_fields_that_can_name_a_person(record: str, name: str) -> None:
-    assert name in _persons(record)
+    assert name in persons(record)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +150,7 @@ def test_fields_that_can_name_a_person(record: str, name: str) -> None:
     ],
 )
 def test_fields_of_things_and_groups(record: str) -> None:
-    assert _persons(record) == []
+    assert persons(record) == []
 
 
 @pytest.mark.parametrize(

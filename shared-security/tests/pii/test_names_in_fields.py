@@ -4,13 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from marked_texts import persons
 
 from security_common.pii import get_pii_detector
-
-
-def persons(text: str) -> list[str]:
-    found = get_pii_detector().scan_text(text)
-    return [text[each.start : each.end] for each in found if each.kind == "PERSON"]
 
 
 def persons_in(record: object) -> list[str]:
@@ -82,7 +78,7 @@ def test_lists_titles_and_notes_beside_names(text: str, names: list[str]) -> Non
         {"name": "Siti Nurhaliza Binte Rahmat", "customer_nric": "F5004964R"},
     ],
 )
-def test_names_in_records_that_are_certainly_about_persons(record: Any) -> None:
+def test_names_in_records_that_are_certainly_aboutpersons(record: Any) -> None:
     assert len(persons_in(record)) == 1
 
 
@@ -133,7 +129,7 @@ def test_korean_names_in_fields_of_persons_or_companies(field: str, name: str) -
         '{"userId": "bokji_heo"}',
     ],
 )  # fmt: skip
-def test_usernames_of_persons(text: str) -> None:
+def test_usernames_ofpersons(text: str) -> None:
     assert len(persons(text)) == 1
 
 

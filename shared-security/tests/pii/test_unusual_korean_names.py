@@ -1,12 +1,7 @@
 """Korean names with rare surnames or unusual syllables, and other words at the same places."""
 
 import pytest
-
-from security_common.pii import PIIKind, get_pii_detector
-
-
-def _persons(text: str) -> list[str]:
-    return [text[each.start : each.end] for each in get_pii_detector().scan_text(text) if each.kind == PIIKind.PERSON]
+from marked_texts import persons
 
 
 @pytest.mark.parametrize(
@@ -27,7 +22,7 @@ def _persons(text: str) -> list[str]:
     ],
 )
 def test_the_words_around_show_a_name(text: str, name: str) -> None:
-    assert _persons(text) == [name]
+    assert persons(text) == [name]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +41,7 @@ def test_the_words_around_show_a_name(text: str, name: str) -> None:
     ],
 )
 def test_other_words_at_the_same_places(text: str) -> None:
-    assert _persons(text) == []
+    assert persons(text) == []
 
 
 @pytest.mark.parametrize(
@@ -58,11 +53,11 @@ def test_other_words_at_the_same_places(text: str) -> None:
     ],
 )
 def test_salutations_and_closings_of_letters(text: str, name: str) -> None:
-    assert _persons(text) == [name]
+    assert persons(text) == [name]
 
 
 @pytest.mark.parametrize(
     "text", ["Dear Sirs,\nWe act for the tenant.", "Hi Team,\nthe build is green.", "Dear Customer,\nthank you."]
 )
 def test_salutations_without_a_name(text: str) -> None:
-    assert _persons(text) == []
+    assert persons(text) == []

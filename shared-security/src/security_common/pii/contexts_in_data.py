@@ -21,7 +21,7 @@ from security_common.pii.field_names import MAX_NAME_LENGTH, meaning_of_name
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import OTHER
 from security_common.pii.personal_records import is_email
-from security_common.pii.record_shapes import ABBREVIATED_NAME_FIELDS, RecordShape, shape_of
+from security_common.pii.record_shapes import RecordShape, shape_of
 from security_common.pii.split_values import is_part_of, is_split, is_split_list
 
 __all__ = ["item_contexts", "member_contexts"]
@@ -35,7 +35,6 @@ _VOTES_OF_TYPE = 2
 _PAIR = 2
 _KINDS_WITH_PARTS = frozenset({PIIKind.PERSON, PIIKind.ADDRESS})
 _RESIDENT_NUMBER = re.compile(r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])-[1-8][0-9]{6}")
-_MAX_RESIDENT_NUMBER_LENGTH = 14
 _LONG_PAST_YEAR = "(?:19[0-9]{2}|20(?:0[0-9]|1[0-5]))"
 _LONG_PAST_DATE = re.compile(
     rf"{_LONG_PAST_YEAR}(?:([-./]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])|년 ?[0-9]{{1,2}}월 ?[0-9]{{1,2}}일)"
@@ -56,19 +55,19 @@ def member_contexts(
         own = own._replace(columns=())
     if own.record == _SECRETS:
         return [own._replace(record="", kind=PIIKind.SECRET, is_part=True)] * len(members)
-    names = tuple([name[:MAX_NAME_LENGTH] if type(name) is str else "" for name, _ in members[:_MAX_MEMBERS]])
+    compared = members[:_MAX_MEMBERS]
+    values = [value for _, value in compared]
+    names = tuple([name[:MAX_NAME_LENGTH] if type(name) is str else "" for name, _ in compared])
     is_certain = own.record == "person" and not meaning_of_name(own.name).is_ambiguous_role
     shape = shape_of(names, own.record, is_certain)
     contexts = [
         (field if field.names_login and not own.kind else own) if each is None else each
         for each, field in zip(shape.contexts, shape.fields, strict=True)
     ]
-    if shape.unclear_names and any(map(_is_resident_number, [value for _, value in members[:_MAX_MEMBERS]])):
-        for index in shape.unclear_names:
-            contexts[index] = in_personal_record(contexts[index])
-    _find_short_names(names, members, contexts)
+    if shape.unclear_names or shape.short_names:
+        _relate_names_and_numbers(shape, values, contexts)
     if shape.has_relations:
-        _relate_members(shape, [value for _, value in members[:_MAX_MEMBERS]], contexts)
+        _relate_members(shape, values, contexts)
     if own.kind in _KINDS_WITH_PARTS:
         for index, (member_context, (_, value)) in enumerate(zip(shape.contexts, members, strict=False)):
             if member_context is None and names[index] and is_part_of(own.kind, value):
@@ -94,21 +93,19 @@ def item_contexts(items: Sequence[object], context: FieldContext | None = None) 
     return [own] * len(items)
 
 
-def _find_short_names(
-    names: Sequence[str], members: Sequence[tuple[object, object]], contexts: list[FieldContext]
-) -> None:
-    """A short name such as `n` is that of a person if another value is an e-mail address: {"n": …, "e": …}."""
-    if ABBREVIATED_NAME_FIELDS.isdisjoint(names) or not any(map(is_email, [value for _, value in members])):
-        return
-    for index, name in enumerate(names):
-        if name in ABBREVIATED_NAME_FIELDS and not (contexts[index].kind or contexts[index].names_thing):
+def _relate_names_and_numbers(shape: RecordShape, values: Sequence[object], contexts: list[FieldContext]) -> None:
+    """Names that are a person's because another value is a resident registration number or an e-mail address."""
+    if shape.unclear_names and any(map(_is_resident_number, values)):
+        for index in shape.unclear_names:
             contexts[index] = in_personal_record(contexts[index])
+    if shape.short_names and any(map(is_email, values)):
+        for index in shape.short_names:
+            if not (contexts[index].kind or contexts[index].names_thing):
+                contexts[index] = in_personal_record(contexts[index])
 
 
 def _is_resident_number(value: object) -> bool:
-    if type(value) is not str or len(value) > _MAX_RESIDENT_NUMBER_LENGTH:
-        return False
-    return _RESIDENT_NUMBER.fullmatch(value) is not None
+    return type(value) is str and _RESIDENT_NUMBER.fullmatch(value) is not None
 
 
 def _relate_members(shape: RecordShape, values: Sequence[object], contexts: list[FieldContext]) -> None:

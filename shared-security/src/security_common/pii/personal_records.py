@@ -60,7 +60,7 @@ def may_name_person(meaning: FieldMeaning) -> bool:
 
 
 class PersonalRecord:
-    """The evidence of the members of one record. `thing_votes` is that of `_shape_of` in `field_context`."""
+    """The evidence of the members of one record. `thing_votes` is that of `shape_of` in `record_shapes`."""
 
     def __init__(self, names: Sequence[str], meanings: Sequence[FieldMeaning], thing_votes: int) -> None:
         self._thing_votes = thing_votes
@@ -98,9 +98,7 @@ class PersonalRecord:
         """Whether a field names a person if its value has the form of a name."""
         words = words_of_name(name)
         plain_name = "".join(words)
-        if plain_name in _WORDS["contacts_of_companies"]:
-            return self._is_of_company
-        if plain_name in _WORDS["representatives"]:
+        if plain_name in _WORDS["persons_of_companies"]:
             return self._is_of_company
         is_role = meaning.is_unclear or (meaning.is_ambiguous_role and not (meaning.neighbour or meaning.is_modifier))
         if not _WORDS["chosen_names"].isdisjoint(words):

@@ -16,16 +16,17 @@ from security_common.pii.personal_records import PersonalRecord, may_name_person
 from security_common.pii.split_values import SplitGroup, find_split_groups
 from security_common.pii.word_lists import read_tables
 
-__all__ = ["ABBREVIATED_NAME_FIELDS", "RecordShape", "shape_of"]
+__all__ = ["RecordShape", "shape_of"]
 
 _MAX_RECORDS_REMEMBERED = 512
-ABBREVIATED_NAME_FIELDS = frozenset(read_tables("field_names")["names"]["short"])
-"""Short fields with the name of what a record is about: `nm`, `n`."""
+_TABLES = read_tables("field_names")
+_SHORT_NAMES = frozenset(_TABLES["names"]["short"])
+"""Fields with the name of what a record is about, which are not names of persons by themselves: `nm`, `n`, `한글명`."""
 _NAMES_OF_TYPES = frozenset({"type", "kind", "category", "종류", "유형"})
 _ABBREVIATIONS_OF_BIRTH_DATE = frozenset({"bd", "bdt", "bdy", "bday", "bir", "생"})
 _INITIALS_OF_BIRTH_DATE = frozenset({"d", "b"})
 _NAMES_OF_SORT_CODES = frozenset({"sort", "sortcode", "bsb", "bsbno", "bsbnumber", "routingnumber", "routingno", "aba"})
-_PAIRS = {key: frozenset(words) for key, words in read_tables("field_names")["pairs"].items()}
+_PAIRS = {key: frozenset(words) for key, words in _TABLES["pairs"].items()}
 
 
 class RecordShape(NamedTuple):
@@ -34,6 +35,7 @@ class RecordShape(NamedTuple):
     `fields` has what the name of each member says; `contexts` is the same, with None for a member that has the context
     of the record itself.
     `unclear_names` are names that are a person's if another member is a resident registration number.
+    `short_names` are names such as `n` that are a person's if another member is an e-mail address.
     `names` are the members that have the name of the record, `type` the one that says what it is a record of.
     `thing_votes` is the number of members that indicate a thing, minus those that indicate a person.
     `birth_dates` are members of a person's record with a short name such as `d`, which can have the date of birth.
@@ -54,6 +56,7 @@ class RecordShape(NamedTuple):
     groups: tuple[SplitGroup, ...]
     birth_dates: tuple[int, ...]
     unclear_names: tuple[int, ...]
+    short_names: tuple[int, ...]
     has_relations: bool
 
 
@@ -74,7 +77,7 @@ def shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> RecordSha
         if meaning.may_name_thing and thing_votes > 0:
             own = own._replace(kind="", label_text="", names_thing=True)
         elif thing_votes < 0 and (
-            name.lower() in ABBREVIATED_NAME_FIELDS or (meaning.may_name_thing and own.kind == PIIKind.PERSON)
+            name.lower() in _SHORT_NAMES or (meaning.may_name_thing and own.kind == PIIKind.PERSON)
         ):
             own = own._replace(kind=PIIKind.PERSON, label_text=LABEL_OF_PERSON)
         elif own.kind == PIIKind.BANK_ACCOUNT and has_sort_code:
@@ -117,6 +120,7 @@ def shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> RecordSha
         groups=groups,
         birth_dates=birth_dates,
         unclear_names=tuple(unclear_names),
+        short_names=tuple(index for index, name in enumerate(names) if name.lower() in _SHORT_NAMES),
         has_relations=(
             is_pair
             or is_table
