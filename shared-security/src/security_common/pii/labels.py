@@ -8,6 +8,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable
 from datetime import date
+from functools import cached_property
 from typing import NamedTuple
 
 from security_common.pii.field_names import meaning_of_name
@@ -207,28 +208,21 @@ class LabelledText:
     are not dates of birth. All but `text` is prepared at the first use.
     """
 
-    __slots__ = ("_read_today", "labels", "lowered", "text", "today")
-    labels: "Labels"
-    lowered: str
-    today: date
-
     def __init__(self, text: str, read_today: Callable[[], date]) -> None:
         self.text = text
         self._read_today = read_today
 
-    def __getattr__(self, name: str) -> object:
-        """Prepares `lowered`, `labels` or `today`. Python calls this only at the first use, before the slot is set."""
-        value: object
-        if name == "lowered":
-            value = _in_lower_case(self.text)
-        elif name == "labels":
-            value = Labels(self.text, self.lowered)
-        elif name == "today":
-            value = self._read_today()
-        else:
-            raise AttributeError(name=name, obj=self)
-        setattr(self, name, value)
-        return value
+    @cached_property
+    def lowered(self) -> str:
+        return _in_lower_case(self.text)
+
+    @cached_property
+    def labels(self) -> Labels:
+        return Labels(self.text, self.lowered)
+
+    @cached_property
+    def today(self) -> date:
+        return self._read_today()
 
     def adjacent_label_kind(self, start: int) -> str:
         """The kind of the label directly before a value, or an empty string."""

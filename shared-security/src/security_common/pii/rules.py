@@ -106,10 +106,11 @@ def _compile_set(engine: Any, expressions: Sequence[str]) -> Callable[[bytes], l
 
 def _compile_one_by_one(gates: Sequence[Gate]) -> Callable[[str], list[int]]:
     has_required = _compile_required(gates)
+    automata = tuple(dict.fromkeys(gate.automaton for gate in gates))
     searches = [re.compile(_with_portable_classes(gate.expression)).search for gate in gates]
 
     def open_gates(text: str) -> list[int]:
-        may_match = {gate.automaton: gate.automaton.may_match(text) for gate in gates}
+        may_match = {automaton: automaton.may_match(text) for automaton in automata}
         found = [index for index, gate in enumerate(gates) if may_match[gate.automaton] and searches[index](text)]
         return _with_required(found, has_required, text)
 
