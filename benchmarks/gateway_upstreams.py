@@ -42,7 +42,7 @@ def answer(message: dict[str, Any], tools: int) -> dict[str, Any] | None:
 
 
 class HttpUpstream(asyncio.Protocol):
-    """One connection. Requests arrive in one piece, because they are small and on loopback."""
+    """One connection, with one request at a time."""
 
     def __init__(self, tools: int) -> None:
         self._tools = tools

@@ -13,7 +13,19 @@ from typing import Any
 
 import uvicorn
 
-__all__ = ["SERVER_CPU", "Measured", "Server", "freeze_heap", "measure", "medians", "pin_load", "ratios", "serve"]
+__all__ = [
+    "SERVER_CPU",
+    "Measured",
+    "Server",
+    "cpu_seconds",
+    "freeze_heap",
+    "measure",
+    "medians",
+    "pin_load",
+    "ratios",
+    "resident_mib",
+    "serve",
+]
 
 SERVER_CPU = 0
 CONNECTIONS = 16
@@ -28,6 +40,18 @@ class Measured:
     cpu: float
     p50: float
     p99: float
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def resident_mib(pid: int) -> float:
+    """The memory of a process at present."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class Server:
@@ -58,14 +82,11 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """User and system time of the process so far."""
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
-        fields = stat.rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+        return cpu_seconds(self._process.pid)
 
     def resident_mib(self) -> float:
         """The memory of the process at present."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return resident_mib(self._process.pid)
 
     def stop(self) -> None:
         self._process.terminate()

@@ -25,9 +25,7 @@ which may have been improved for texts that the first run missed.
 """
 _EXCEPT_FOR = {
     "blind": ", except for ten lines of `by_hand` that show the format",
-    "blind_again": ", and of any other labelled text",
-    "blind_shop": ", and of any other labelled text",
-    "blind_travel": ", and of any other labelled text",
+    **dict.fromkeys(("blind_again", "blind_shop", "blind_travel"), ", and of any other labelled text"),
 }
 _LIMITS = """
 ## Limits of these figures

@@ -7,7 +7,6 @@ is the resident set after the calls: tokens of auth-service, /hello and tool cal
 """
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from http_load import cpu_seconds, resident_mib
 
 from local_stack.demo_scenario import ServicesApi
 from local_stack.ports import StackPorts
 from local_stack.stack import AUTH, MCP, REDIS, Stack
 from security_common.cli.setup import make_secrets
-
-PAGE_BYTES, CLOCK_TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
 def wait_for_response(url: str) -> None:
@@ -33,15 +31,6 @@ def wait_for_response(url: str) -> None:
                 return
         except urllib.error.URLError:
             time.sleep(0.005)
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
-
-
-def resident_mib(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 2**20
 
 
 def main(calls: int) -> None:
