@@ -100,7 +100,10 @@ def encode_json(value: Any) -> bytes:
 
 
 def _encode_with_spelling(value: Any) -> bytes:
-    """The encoder of the standard library can write no text of ours, so each number has a mark in the first place."""
+    """Encodes a value that contains a `WrittenNumber`.
+
+    `json` cannot write a number with a given spelling, so a mark is written for each number first and then replaced.
+    """
     mark = secrets.token_hex(16)
     numbers: list[str] = []
 

@@ -16,10 +16,9 @@ from security_common.pii.given_names import COMMON_GIVEN_NAMES
 from security_common.pii.korean_words import is_derived_word, is_listed_word, is_ordinary_word
 from security_common.pii.labels import LabelledText
 from security_common.pii.latin_names import ORDINARY_WORDS, SENTENCE_WORDS, in_list_form, is_family_name, is_first_name
-from security_common.pii.names_in_fields import SURNAMES, is_not_a_name
+from security_common.pii.names_in_fields import ENDINGS_OF_ROLES, SURNAMES, WORDS_AS_NAMES, is_not_a_name
 from security_common.pii.names_in_hangul import is_name_in_hangul
 from security_common.pii.rules import Rule
-from security_common.pii.word_lists import read_lists
 
 __all__ = ["CHAT_SPEAKERS"]
 
@@ -36,9 +35,8 @@ _SENTENCE_IN_ENGLISH = re.compile(
     r"\?|\b(?i:im?|i'm|you|we|he|she|they|my|your|is|are|was|can|will|please|thanks|thx|ty|ok|okay|yes|yeah|yep|no|nope"
     r"|hi|hey|hello|sorry|lol|got|need|let|its|it's|thats|that's)\b"
 )
-_ENDINGS_OF_ROLES = ("자", "인", "원", "사", "장", "관", "주", "객", "센터", "팀", "실", "님", "봇", "반")
+_ENDINGS_OF_OTHER_SPEAKERS = (*ENDINGS_OF_ROLES, "센터", "팀", "실", "님", "봇", "반")
 _USUAL_LENGTH = 3
-_WORDS_AS_NAMES = frozenset(read_lists("names_in_fields")["words_as_names"])
 
 
 def _find_speakers(source: LabelledText) -> Iterator[Finding]:
@@ -67,17 +65,13 @@ def _is_name(speaker: str) -> bool:
 def _is_name_in_hangul(word: str) -> bool:
     if is_not_a_name(word):
         return False
-    if (
-        is_name_in_hangul(word)
-        or word in _WORDS_AS_NAMES
-        or (word in COMMON_GIVEN_NAMES and not is_ordinary_word(word))
-    ):
+    if is_name_in_hangul(word) or word in WORDS_AS_NAMES or (word in COMMON_GIVEN_NAMES and not is_ordinary_word(word)):
         return True
     if len(word) != _USUAL_LENGTH or word[0] not in SURNAMES:
         return False
     if word[1:] in COMMON_GIVEN_NAMES:
         return not is_listed_word(word)
-    return not (is_ordinary_word(word) or is_derived_word(word) or word.endswith(_ENDINGS_OF_ROLES))
+    return not (is_ordinary_word(word) or is_derived_word(word) or word.endswith(_ENDINGS_OF_OTHER_SPEAKERS))
 
 
 CHAT_SPEAKERS = Rule("[A-Za-zÀ-ž가-힣)'’-] ?: ", _find_speakers, also_required="\n")

@@ -35,7 +35,6 @@ _HAN_VALUE = re.compile(
     rf"(?![가-힣{_HAN_OR_KANA}])"
 )
 # 김철수(金哲洙)
-_HANGUL = re.compile("[가-힣]+")
 _HAN_AFTER_HANGUL = re.compile(rf"(?<=[가-힣])\s?\((?P<name>[{_HAN}]{{2,4}})\)")
 _HAN_WITH_HONORIFIC = re.compile(
     rf"(?<![{_HAN}])(?P<name>{_HAN_SURNAME}[{_HAN}]{{0,3}}?)(?=先生|女士|小姐|同志|様|さん|氏|君)"
@@ -97,7 +96,7 @@ def _is_other_word(word: str) -> bool:
         or is_label(word)
         or is_listed_word(word)
         or is_ordinary_word(word)
-        or (_HANGUL.fullmatch(word) is not None and _ENDINGS_OF_ORGANISATIONS.match(word))
+        or _ENDINGS_OF_ORGANISATIONS.match(word)
     )
 
 

@@ -59,7 +59,7 @@ _WORDS_OF_SALUTATIONS = frozenset(_LISTS["words_of_salutations"])
 _SALUTATION = re.compile(rf"(?:^|(?<=\n))(?:Dear|Hi|Hello|Hey) {_NAME}(?=[,:!]?[ ]?\n)")
 # Henrike Pohl <h.pohl@nordsee-netz.de>
 _BEFORE_MAIL = re.compile(rf"(?<![A-Za-z0-9@._\-]){_NAME} ?(?=<[A-Za-z0-9._%+\-]{{1,64}}@)")
-# FN:Dervla Kirwan-Shaw, N:Kirwan;Dervla;;; and CN=Dervla Kirwan-Shaw: in cards, calendars and certificates
+# FN:Dervla Kirwan-Shaw, N:Kirwan;Dervla;;; and ATTENDEE;CN=Dervla Kirwan-Shaw: in cards and calendars
 _CARD = re.compile(
     r"(?:^|(?<=\n))(?:FN|N)(?:;[^:\n]{1,60})?:(?P<name>[^\n]{2,80})|;CN=\"?(?P<attendee>[^:;\"\n]{2,60})"
 )
@@ -84,6 +84,11 @@ def _words_of_name(match: re.Match[str]) -> _Words:
             break
         words.append((start + word.start(), word.group()))
     return words
+
+
+def _fills_match(words: _Words, match: re.Match[str]) -> bool:
+    """Whether no word of the match was left out, because it is an ordinary word."""
+    return bool(words) and words[-1][0] + len(words[-1][1]) == match.end("name")
 
 
 def _finding(words: _Words, score: float, why: str) -> Finding:
@@ -136,16 +141,18 @@ def _find_introduced(source: LabelledText) -> Iterator[Finding]:
 def _find_signatures(source: LabelledText) -> Iterator[Finding]:
     for match in _SIGNATURE.finditer(source.text):
         words = _words_of_name(match)
-        if words and words[-1][0] + len(words[-1][1]) == match.end("name"):
+        if _fills_match(words, match):
             yield _finding(words, 0.75, "signature")
 
 
 def _find_before_mail(source: LabelledText) -> Iterator[Finding]:
-    """Two or more capitalised words before a mail address in angle brackets, without words for groups."""
+    """A listed first name, or several capitalised words, before a mail address in angle brackets.
+
+    Words for groups are not names.
+    """
     for match in _BEFORE_MAIL.finditer(source.text):
         words = _words_of_name(match)
-        is_whole = bool(words) and words[-1][0] + len(words[-1][1]) == match.end("name")
-        if is_whole and (len(words) > 1 or is_first_name(in_list_form(words[0][1]))):
+        if _fills_match(words, match) and (len(words) > 1 or is_first_name(in_list_form(words[0][1]))):
             yield _finding(words, 0.79, "neighbour")
 
 
@@ -165,11 +172,7 @@ def _find_on_cards(source: LabelledText) -> Iterator[Finding]:
 def _find_in_salutations(source: LabelledText) -> Iterator[Finding]:
     for match in _SALUTATION.finditer(source.text):
         words = _words_of_name(match)
-        if (
-            words
-            and words[0][1].lower() not in _WORDS_OF_SALUTATIONS
-            and words[-1][0] + len(words[-1][1]) == match.end("name")
-        ):
+        if _fills_match(words, match) and words[0][1].lower() not in _WORDS_OF_SALUTATIONS:
             yield _finding(words, 0.7, "introduced")
 
 
@@ -180,8 +183,7 @@ def _find_name_in_last_line(source: LabelledText) -> Iterator[Finding]:
     if match is None:
         return
     words = _words_of_name(match)
-    is_whole = bool(words) and words[-1][0] + len(words[-1][1]) == match.end("name")
-    if is_whole and len(words) < 4 and is_first_name(in_list_form(words[0][1])):
+    if _fills_match(words, match) and len(words) < 4 and is_first_name(in_list_form(words[0][1])):
         yield _finding(words, 0.75, "signature")
 
 

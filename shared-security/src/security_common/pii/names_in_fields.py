@@ -22,7 +22,9 @@ from security_common.pii.names_in_hangul import is_name_in_hangul
 from security_common.pii.word_lists import WordEndings, read_lists
 
 __all__ = [
+    "ENDINGS_OF_ROLES",
     "SURNAMES",
+    "WORDS_AS_NAMES",
     "find_name_by_form",
     "find_names_in_field",
     "find_probable_name",
@@ -37,7 +39,9 @@ _KOREAN = read_lists("korean_names")
 _ROLES = read_lists("person_roles")
 _NOT_NAMES = frozenset(_LISTS["not_names"]) | frozenset(_LABELLED["not_persons"])
 _LATIN_NOT_NAMES = frozenset(_LISTS["latin_not_names"])
-_WORDS_AS_NAMES = frozenset(_LISTS["words_as_names"])
+WORDS_AS_NAMES = frozenset(_LISTS["words_as_names"])
+ENDINGS_OF_ROLES = tuple(_LISTS["endings_of_roles"])
+"""The last syllables of many roles: 고객, 직원."""
 _BEGINNINGS_OF_ORGANISATIONS = tuple(_LISTS["organisation_parts"])
 _ENDINGS_OF_ORGANISATIONS = WordEndings([*_LABELLED["organisation_endings"], *_LISTS["organisation_endings"]])
 _ORGANISATION_WORDS = frozenset(_LISTS["latin_organisation_words"])
@@ -162,7 +166,7 @@ def find_probable_name(value: str) -> Iterator[Finding]:
 def find_name_by_form(value: str) -> Iterator[Finding]:
     """The name that is the whole value of a field that can name a person or a thing, if it is hardly anything else.
 
-    That is a Korean name with a common or usual given name, or two to four words in Latin letters that begin with a
+    That is a Korean name with a common or usual given name, or two to five words in Latin letters that begin with a
     listed first name or end in a listed family name.
     """
     if len(value) > _MAX_VALUE_WITH_NAME_LENGTH or is_other_than_name(value):
@@ -211,7 +215,7 @@ def _looks_like_korean_name(words: list[str]) -> bool:
         is_behind = words[-1] == surname and surname not in _WORDS_LIKE_SURNAMES  # not 입금 전
         return len(words) == 2 and surname in SURNAMES and (is_given_name or is_behind)
     word = words[0]
-    if word in _WORDS_AS_NAMES or (word in COMMON_GIVEN_NAMES and not is_ordinary_word(word)):
+    if word in WORDS_AS_NAMES or (word in COMMON_GIVEN_NAMES and not is_ordinary_word(word)):
         return True
     return len(word) == _USUAL_LENGTH and word[0] in SURNAMES and word[-1] not in _ENDINGS_OF_AMOUNTS
 
@@ -281,14 +285,13 @@ def is_not_a_name(word: str) -> bool:
     """Whether a word in Hangul is a role, a label, a note such as 미정, or the name of an organisation."""
     if word in _NOT_NAMES or word in _TITLES_AND_ROLES or is_label(word) or kind_of_listed_name(word):
         return True
-    is_organisation = _HANGUL.fullmatch(word) is not None and _ENDINGS_OF_ORGANISATIONS.match(word)
-    return is_organisation or (word.startswith(_BEGINNINGS_OF_ORGANISATIONS) and "\n" not in word)
+    return _ENDINGS_OF_ORGANISATIONS.match(word) or word.startswith(_BEGINNINGS_OF_ORGANISATIONS)
 
 
 def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
     if not 1 < len(word) <= _MAX_HANGUL_WORD_LENGTH or is_not_a_name(word):
         return False
-    if is_name_in_hangul(word) or word in _WORDS_AS_NAMES or word[1:] in COMMON_GIVEN_NAMES:
+    if is_name_in_hangul(word) or word in WORDS_AS_NAMES or word[1:] in COMMON_GIVEN_NAMES:
         return True
     if len(word) == _LENGTH_WITH_TWO_SURNAMES and word[0] in SURNAMES and word[2:] in COMMON_GIVEN_NAMES:
         return True

@@ -137,7 +137,7 @@ def recognize_national_number(number: NumberCandidate) -> Recognition:
     distinctive = _FORMAT_BY_DISTINCTIVE_GROUPING.get(number.grouping)
     if distinctive is None or distinctive.is_valid is None or label == OTHER:
         return None
-    if not distinctive.is_valid(number.digits) or not number.stands_alone():
+    if not distinctive.is_valid(number.digits) or not number.is_whole_value():
         return None
     return PIIKind.NATIONAL_ID, _SCORE_UNLABELLED, _reason(distinctive.country, is_valid=True)
 

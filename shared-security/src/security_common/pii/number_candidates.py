@@ -85,7 +85,7 @@ class NumberCandidate(NamedTuple):
     is_in_series: bool
     source: LabelledText
 
-    def stands_alone(self) -> bool:
+    def is_whole_value(self) -> bool:
         """Whether nothing around the number says that it is a part of a path, a URL or a list of numbers."""
         text, start, end = self.source.text, self.start, self.end
         return not (self.is_in_series or is_in_path_or_url(text, start, end) or is_item_of_list(text, start, end))

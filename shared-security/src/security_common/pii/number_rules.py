@@ -88,7 +88,7 @@ def _is_beside_company(number: NumberCandidate) -> bool:
     before, after = text[max(0, start - _CHARS_READ_FOR_COMPANY) : start], text[end : end + _CHARS_READ_FOR_COMPANY]
     if _COMPANY.search(before) is None and _COMPANY.search(after) is None:
         return False
-    return number.stands_alone()
+    return number.is_whole_value()
 
 
 def _recognize_card_number(number: NumberCandidate) -> Recognition:
@@ -106,7 +106,7 @@ def _recognize_card_number(number: NumberCandidate) -> Recognition:
     if not check_digits.has_card_scheme_prefix(number.digits) or number.adjacent_label_kind == OTHER:
         return None
     has_usual_form = is_bare or (number.grouping in _CARD_GROUPINGS and number.separators[0] in "- ./")
-    if not has_usual_form or len(set(number.separators)) > 1 or not number.stands_alone():
+    if not has_usual_form or len(set(number.separators)) > 1 or not number.is_whole_value():
         return None
     return PIIKind.CREDIT_CARD, 0.9 if is_bare else 0.98, "check-digit"
 

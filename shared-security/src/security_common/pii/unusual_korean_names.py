@@ -12,12 +12,13 @@ Listed words, words with a particle, roles and names of organisations are not ta
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.given_names import COMMON_GIVEN_NAMES
 from security_common.pii.korean_words import fits_last_sound, is_derived_word, is_listed_word, is_ordinary_word
 from security_common.pii.labels import LabelledText
-from security_common.pii.names_in_fields import SURNAMES, is_not_a_name
+from security_common.pii.names_in_fields import ENDINGS_OF_ROLES, SURNAMES, WORDS_AS_NAMES, is_not_a_name
 from security_common.pii.names_in_hangul import is_name_in_hangul
 from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_word, any_word_without_look_around, longest_word, read_lists
@@ -34,32 +35,10 @@ _BEFORE_HONORIFIC = re.compile(
     "(?:이랑|이나|이고|이며|이라|이네|네는?|댁|이|은|을|과|께서?|께는|한테|에게|의|도|가|는|를|와|랑|인데|입니다|이세요|이신)?"
     "(?![가-힣])"
 )
-_WORDS_AS_NAMES = frozenset(_LISTS["words_as_names"])
 _BEFORE_HONORIFIC_BUT_NO_NAME = frozenset(_LISTS["before_honorific_but_no_name"])
 _NOT_BEFORE_ATTACHED_HONORIFIC = frozenset(read_lists("korean_names")["not_before_honorific"])
-# The last syllables of roles, which are also written before 님.
-_ENDINGS_OF_ROLES = (
-    "자",
-    "인",
-    "원",
-    "사",
-    "장",
-    "관",
-    "주",
-    "객",
-    "생",
-    "수",
-    "꾼",
-    "공",
-    "분",
-    "들",
-    "팀",
-    "집",
-    "맘",
-    "파",
-    "모",
-    "부",
-)
+_ENDINGS_BEFORE_HONORIFIC = (*ENDINGS_OF_ROLES, *"생수꾼공분들팀집맘파모부")
+"""The last syllables of roles and groups of persons, which are also written before 님."""
 _BEFORE_NUMBER = re.compile(rf"{_NAME}(?:[ ,:(]|, |: |[\"'], ?[\"'])(?={_NUMBER})")
 _BEFORE_SEX_OR_BIRTH = re.compile(
     rf"{_NAME}[ ]?\((?:[남여](?:[,)/·]|아[,)]|성[,)])|(?:19|20)[0-9]{{2}}[-.년/][0-9 ]{{1,3}}[-.월/]|[0-9]{{2}}년생)"
@@ -106,39 +85,23 @@ def _find_before_honorifics(source: LabelledText) -> Iterator[Finding]:
     """Words before 님 or 씨, except roles, labels and ordinary words: 예프게니 씨, 띠엔님, 반석님."""
     for match in _BEFORE_HONORIFIC.finditer(source.text):
         name = match["name"]
-        if name in _BEFORE_HONORIFIC_BUT_NO_NAME or is_not_a_name(name) or name.endswith(_ENDINGS_OF_ROLES):
+        if name in _BEFORE_HONORIFIC_BUT_NO_NAME or is_not_a_name(name) or name.endswith(_ENDINGS_BEFORE_HONORIFIC):
             continue
         if source.text.startswith(" ", match.end("name")):
             is_given_name = True
         elif name in _NOT_BEFORE_ATTACHED_HONORIFIC:
             continue
         else:
-            is_given_name = not {name, name[1:]}.isdisjoint(COMMON_GIVEN_NAMES) or name in _WORDS_AS_NAMES
+            is_given_name = not {name, name[1:]}.isdisjoint(COMMON_GIVEN_NAMES) or name in WORDS_AS_NAMES
         if is_given_name or not (is_ordinary_word(name) or is_derived_word(name) or is_listed_word(name[:2])):
             yield Finding(PIIKind.PERSON, *match.span("name"), 0.61, "honorific")
 
 
 def _find_before_ranks(source: LabelledText) -> Iterator[Finding]:
     """Full names only. A given name before a rank may be that of a company: 한빛 대표 is its representative."""
-    for finding in _find(source, _BEFORE_RANK, "title"):
+    for finding in _find(source, pattern=_BEFORE_RANK, why="title"):
         if source.text[finding.start : finding.end] not in COMMON_GIVEN_NAMES:
             yield finding
-
-
-def _find_before_numbers(source: LabelledText) -> Iterator[Finding]:
-    yield from _find(source, _BEFORE_NUMBER, "neighbour")
-
-
-def _find_before_sex_or_birth(source: LabelledText) -> Iterator[Finding]:
-    yield from _find(source, _BEFORE_SEX_OR_BIRTH, "neighbour")
-
-
-def _find_introduced(source: LabelledText) -> Iterator[Finding]:
-    yield from _find(source, _INTRODUCED, "says-name")
-
-
-def _find_after_roles(source: LabelledText) -> Iterator[Finding]:
-    yield from _find(source, _AFTER_ROLE, "label")
 
 
 def _find_after_ambiguous_roles(source: LabelledText) -> Iterator[Finding]:
@@ -158,13 +121,13 @@ def _find_rare_names(source: LabelledText) -> Iterator[Finding]:
 
 def _find_between_marks(source: LabelledText) -> Iterator[Finding]:
     """Names with a common given name in a list or after a dash. Here other words are frequent too."""
-    for finding in _find(source, _BETWEEN_MARKS, "neighbour"):
+    for finding in _find(source, pattern=_BETWEEN_MARKS, why="neighbour"):
         name = source.text[finding.start : finding.end]
         if name[1:] in COMMON_GIVEN_NAMES or name[2:] in COMMON_GIVEN_NAMES:
             yield finding
 
 
-def _find(source: LabelledText, pattern: re.Pattern[str], why: str) -> Iterator[Finding]:
+def _find(source: LabelledText, *, pattern: re.Pattern[str], why: str) -> Iterator[Finding]:
     for match in pattern.finditer(source.text):
         if _is_name(match["name"]):
             yield Finding(PIIKind.PERSON, *match.span("name"), 0.6, why)
@@ -173,11 +136,14 @@ def _find(source: LabelledText, pattern: re.Pattern[str], why: str) -> Iterator[
 UNUSUAL_KOREAN_NAMES = (
     Rule("[가-힣]{2} ?(?:씨|님)", _find_before_honorifics, may_be_public=True),
     Rule(rf"[가-힣]{{2}} {_RANK}", _find_before_ranks, may_be_public=True),
-    Rule(r"[가-힣]{2}[\"']?[ ,:(] ?[\"']?(?:[0-9]{6}-?[1-8][0-9]{6}|01[016-9][-. ]?[0-9])", _find_before_numbers),
-    Rule(r"[가-힣]{2} ?\((?:[남여]|19|20|[0-9]{2}년생)", _find_before_sex_or_birth),
+    Rule(
+        r"[가-힣]{2}[\"']?[ ,:(] ?[\"']?(?:[0-9]{6}-?[1-8][0-9]{6}|01[016-9][-. ]?[0-9])",
+        partial(_find, pattern=_BEFORE_NUMBER, why="neighbour"),
+    ),
+    Rule(r"[가-힣]{2} ?\((?:[남여]|19|20|[0-9]{2}년생)", partial(_find, pattern=_BEFORE_SEX_OR_BIRTH, why="neighbour")),
     Rule(
         rf"{any_word_without_look_around(_LISTS['roles_before_unusual_names'])}[님분]? ?[ (][\"'(]?[가-힣]{{2}}",
-        _find_after_roles,
+        partial(_find, pattern=_AFTER_ROLE, why="label"),
         may_be_public=True,
         begins_with_word=True,
     ),
@@ -189,5 +155,8 @@ UNUSUAL_KOREAN_NAMES = (
     ),
     Rule(f"{_RARE_SURNAME}[가-힣][가-힣]", _find_rare_names, may_be_public=True),
     Rule(r"[–—\-.)] [가-힣]{3,4}(?:[,(\n]| [–—-] |$)", _find_between_marks, may_be_public=True),
-    Rule(r"(?:저는?|제 이름은|한|했던|드린) [가-힣]{3}(?:입|이|인|고|예|라)", _find_introduced),
+    Rule(
+        r"(?:저는?|제 이름은|한|했던|드린) [가-힣]{3}(?:입|이|인|고|예|라)",
+        partial(_find, pattern=_INTRODUCED, why="says-name"),
+    ),
 )
