@@ -26,6 +26,7 @@ from security_common.pii.ip_addresses import IP_ADDRESSES, LIKE_VERSION, is_name
 from security_common.pii.korean_names import KOREAN_NAMES
 from security_common.pii.labelled_codes import LABELLED_CODES
 from security_common.pii.labels import LabelledText
+from security_common.pii.latin_names_by_verbs import LATIN_NAMES_BY_VERBS
 from security_common.pii.latin_names_in_prose import LATIN_NAMES_IN_PROSE
 from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_until_clean
 from security_common.pii.named_secrets import NAMED_SECRETS
@@ -90,6 +91,7 @@ _RULES_FOR_LATIN_NAMES: tuple[Rule, ...] = (
     FIRST_NAMES_ALONE,
     USERNAMES,
     *LATIN_NAMES_IN_PROSE,
+    *LATIN_NAMES_BY_VERBS,
     *ENGLISH_NAMES,  # romanised Korean names included
 )
 
