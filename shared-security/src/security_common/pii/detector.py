@@ -24,6 +24,7 @@ from security_common.pii.finding import BASE64, Finding, PIIKind
 from security_common.pii.foreign_addresses import FOREIGN_ADDRESSES
 from security_common.pii.ip_addresses import IP_ADDRESSES, LIKE_VERSION, is_name_of_software
 from security_common.pii.korean_names import KOREAN_NAMES
+from security_common.pii.korean_names_by_grammar import KOREAN_NAMES_BY_GRAMMAR
 from security_common.pii.labelled_codes import LABELLED_CODES
 from security_common.pii.labels import LabelledText
 from security_common.pii.latin_names_by_verbs import LATIN_NAMES_BY_VERBS
@@ -107,7 +108,7 @@ _LATIN = Automaton("Latin names", _CAPITAL.search)
 _RULES_BY_AUTOMATON = {
     _WORDS: (*_RULES_FOR_SECRETS, CHAT_SPEAKERS),  # a chat can be in any script, and in small letters
     _NUMBERS: _RULES_FOR_NUMBERS,
-    _KOREAN: (*KOREAN_NAMES, *NAMES_AFTER_ROLES, *UNUSUAL_KOREAN_NAMES),
+    _KOREAN: (*KOREAN_NAMES, *NAMES_AFTER_ROLES, *UNUSUAL_KOREAN_NAMES, *KOREAN_NAMES_BY_GRAMMAR),
     _LATIN: _RULES_FOR_LATIN_NAMES,
 }
 RULES = tuple(rule for rules in _RULES_BY_AUTOMATON.values() for rule in rules)

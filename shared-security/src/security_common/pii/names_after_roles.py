@@ -58,7 +58,7 @@ _MAX_NAMES = 40
 # The answer to a question in the next line of a chat: 성함이 어떻게 되세요? / 고객: 문명자요
 _ANSWER = re.compile(
     r"(?:성함|성명|이름)[^\n?]{0,20}[?요오]\s{0,2}\n(?:[^\n:>]{1,12}[:>][ ]?)?(?:네[,.]?[ ]|저는[ ])?"
-    r"(?P<word>[가-힣]{2,9})(?=[.!]?\s*(?:\n|$))"
+    r"(?P<word>[가-힣]{2,9}?)(?:이?요|이?고요|인데요|입니다|이에요|예요)?(?=[.!,]|\s*(?:\n|$)|[ ](?:씨|님|여사|고객))"
 )
 # A speaker whose surname is written apart, at the beginning of a line: 박 하나: …
 _SPEAKER = re.compile(

@@ -22,6 +22,7 @@ from security_common.pii.names_in_hangul import is_name_in_hangul
 from security_common.pii.word_lists import WordEndings, read_lists
 
 __all__ = [
+    "DOUBLE_SURNAMES",
     "ENDINGS_OF_ROLES",
     "SURNAMES",
     "WORDS_AS_NAMES",
@@ -51,7 +52,7 @@ _LONG_TITLES = tuple(title for title in _TITLES if len(title) > 1)
 _MIN_COMPOUND_TITLE_LENGTH = 4
 _LATIN_TITLES = frozenset(_LISTS["latin_titles"])
 _PARTICLES, _SUFFIXES = frozenset(_LISTS["latin_particles"]), frozenset(_LISTS["latin_suffixes"])
-_DOUBLE_SURNAMES = frozenset(_KOREAN["double_surnames"])
+DOUBLE_SURNAMES = frozenset(_KOREAN["double_surnames"])
 _FIRST_SYLLABLES, _LAST_SYLLABLES = (frozenset(_KOREAN[name][0]) for name in ("first_syllables", "last_syllables"))
 SURNAMES = frozenset(_LISTS["surnames"][0])
 _WORDS_LIKE_SURNAMES = frozenset("전하상선신유용시안내간당도만반부소수중초")
@@ -186,8 +187,8 @@ def _is_korean_by_form(word: str) -> bool:
         return False
     if is_name_in_hangul(word):
         return True
-    surname, given = (word[:2], word[2:]) if word[:2] in _DOUBLE_SURNAMES else (word[:1], word[1:])
-    is_surname = surname in SURNAMES or surname in _DOUBLE_SURNAMES
+    surname, given = (word[:2], word[2:]) if word[:2] in DOUBLE_SURNAMES else (word[:1], word[1:])
+    is_surname = surname in SURNAMES or surname in DOUBLE_SURNAMES
     if not is_surname or (len(word) > _USUAL_LENGTH and len(surname) < 2 and word[2:] not in COMMON_GIVEN_NAMES):
         return False
     if given in COMMON_GIVEN_NAMES or word[2:] in COMMON_GIVEN_NAMES:
@@ -317,7 +318,7 @@ def _is_name_of_hangul_words(words: list[str]) -> bool:
         return True
     if len(words) == 2 and min(map(len, words)) == 1:  # a surname before or behind
         surname, given = sorted(words, key=len)
-        if words[0] in _DOUBLE_SURNAMES:
+        if words[0] in DOUBLE_SURNAMES:
             return True
         is_given_name = given in COMMON_GIVEN_NAMES or not is_ordinary_word(given)
         return surname in SURNAMES and len(given) <= _MAX_KOREAN_NAME_LENGTH and is_given_name

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.labels import LabelledText
+from security_common.pii.korean_words import is_ordinary_word
+from security_common.pii.labels import LabelledText, is_label
 from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_word, any_word_without_look_around, longest_word, read_lists
 
@@ -17,6 +18,13 @@ __all__ = ["NAMES_IN_HANGUL", "is_name_in_hangul"]
 _LISTS = read_lists("names_in_hangul")
 _NAMES = longest_word([*_LISTS["given"], *_LISTS["family"]])
 _LAST_NAME_ENDING = "[가-힣]{1,4}(?:노프|예프|로프|초프|리프|노바|예바|로바|스키|스카야|비치|오브나)"
+# 굴나라 아흐메도바, 카리모프: names that are not listed, by the ending of the family name
+_DISTINCT_ENDINGS = any_word(_LISTS["endings_of_slavic_families"])
+_BY_ENDING = re.compile(
+    rf"(?<![가-힣])(?P<first>[가-힣]{{2,5}}[ ·])?(?P<family>[가-힣]{{2,4}}{_DISTINCT_ENDINGS})"
+    "(?=(?:이|가|은|는|을|를|의|와|과|씨|님)?(?![가-힣]))"
+)
+_OTHER_WORDS_BY_ENDING = frozenset(_LISTS["words_with_endings_of_families"])
 _SEPARATOR = r"[ ·.]"
 _PARTICLE = (
     r"(?:이가|이는|이를|이랑|이|가|은|는|을|를|의|와|과|도|에게서?|한테서?|께서?|랑|하고|씨|님|군|양"
@@ -107,6 +115,16 @@ def _find_names_in_hangul(source: LabelledText) -> Iterator[Finding]:
                 yield Finding(PIIKind.PERSON, *match.span(), score, why)
 
 
+def _find_by_ending(source: LabelledText) -> Iterator[Finding]:
+    """Family names of at least four syllables with a Slavic ending, and the first name in front of them."""
+    for match in _BY_ENDING.finditer(source.text):
+        if match["family"] in _OTHER_WORDS_BY_ENDING:
+            continue
+        first = (match["first"] or "").rstrip(" ·")
+        has_first = first and not is_ordinary_word(first) and not is_label(first)
+        yield Finding(PIIKind.PERSON, match.start() if has_first else match.start("family"), match.end(), 0.66, "form")
+
+
 def is_name_in_hangul(word: str) -> bool:
     """Whether a word is or begins with a listed name of another country."""
     return _LISTED_NAME.fullmatch(word) is not None
@@ -127,4 +145,11 @@ def _gate() -> str:
     return rf"(?:^|[^가-힣])(?:{'|'.join(alternatives)})"
 
 
-NAMES_IN_HANGUL = Rule(_gate(), _find_names_in_hangul, may_be_public=True)
+NAMES_IN_HANGUL = (
+    Rule(_gate(), _find_names_in_hangul, may_be_public=True),
+    Rule(
+        "[가-힣]{2}(?:[노예초모코도]프|[노예로도코모]바|스키|카야|비치|[오예]브나|첸코)",
+        _find_by_ending,
+        may_be_public=True,
+    ),
+)
