@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from marked_texts import without_marks
 
-from security_common.pii import PIIDetector, PIIKind
+from security_common.pii import PIIDetector, PIIKind, get_pii_detector
 
 BIRTH_DATES = [
     "아들은 [2011년 5월생]이고요",
@@ -93,3 +93,25 @@ def test_only_dates_of_birth_are_found(marked: str) -> None:
     found = [finding for finding in detector.scan_text(text) if finding.kind == PIIKind.DATE_OF_BIRTH]
 
     assert [text[finding.start : finding.end] for finding in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "date_of_birth"),
+    [
+        ("1\t옥정혜\tM811G6316\t1978.11.11\n", "1978.11.11"),
+        ("- 띠란 바하두르 / 1992.01.30 / 네팔", "1992.01.30"),
+        ("상담사: 명의자 주민번호 앞자리요\n고객: 830117요", "830117"),
+        ("assistant: Please confirm your date of birth.\nuser: 7 Feb 1990", "7 Feb 1990"),
+    ],
+)
+def test_dates_behind_names_documents_and_questions(text: str, date_of_birth: str) -> None:
+    found = get_pii_detector().scan_text(text)
+    assert date_of_birth in [text[each.start : each.end] for each in found if each.kind is PIIKind.DATE_OF_BIRTH]
+
+
+@pytest.mark.parametrize(
+    "text", ["담당 홍길동\n입사일: 2010-01-01", "홍길동 / 2025-11-30 / 방문", "생년월일:\n입사일: 2010-01-01"]
+)
+def test_other_dates_behind_names(text: str) -> None:
+    found = get_pii_detector().scan_text(text)
+    assert [each for each in found if each.kind is PIIKind.DATE_OF_BIRTH] == []

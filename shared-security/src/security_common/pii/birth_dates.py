@@ -78,8 +78,11 @@ _BORN = re.compile(
 _SEX = re.compile(r"(?<![가-힣A-Za-z])(?:[남여](?:성|자)?|[MF])[ ]?[,/][ ]?(?=[0-9])")
 # 주민번호 앞자리 880101
 _FIRST_HALF_OF_RESIDENT_NUMBER = re.compile(
-    r"(?:앞[ ]?자리|주민(?:번호)?[ ]?앞)(?:는|은|가)?[ ]{0,2}[:=]?[ ]?(?=[0-9]{6}(?![0-9]))"
+    r"(?:앞[ ]?자리|주민(?:번호)?[ ]?앞)(?:(?:는|은|가)?[ ]{0,2}[:=]?[ ]?|[^\n0-9]{0,16}\n[^\n:>]{1,12}[:>][ ]?)"
+    r"(?=[0-9]{6}(?![0-9]))"
 )
+# the end of a question and the speaker of the answer: … your date of birth. / user: 7 Feb 1990
+_ANSWER = re.compile(r"[^\n]{0,12}[?？.요까][ ]?\n[^\n:>]{1,20}[:>][ ]?[^\n0-9]{0,16}")
 # 1988년생, 88년생
 _SHORT_LABEL = re.compile(r"(?<![가-힣A-Za-z])생[ ]?[:=]?[ ](?=[0-9]{2})")  # 생 1972.10.01
 # 12MAR88, as airlines write it
@@ -111,7 +114,8 @@ def _find_dates_after(source: LabelledText, label: Label) -> Iterator[Finding]:
     for match in _DATE.finditer(source.text, label.end, end_of_search):
         nearest = source.labels.before(match.start())
         between = source.text[label.end : match.start()]
-        if nearest.kind == PIIKind.PERSON and ("\n" in between or "?" in between):
+        is_speaker_before = nearest.kind == PIIKind.PERSON and ("\n" in between or "?" in between)
+        if is_speaker_before or _ANSWER.fullmatch(between):
             # the answer to a question of a chat: "생년월일 알려 주세요", and in the next line "고객: 1988-01-01"
             if _has_year(match) and _is_past_date(match, source.today.year - _YOUNGEST_IN_CHAT):
                 yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.7, "label")

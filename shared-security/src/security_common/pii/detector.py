@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from security_common.pii.alphanumeric_codes import ALPHANUMERIC_CODES, IBANS, VEHICLE_PLATES
 from security_common.pii.birth_dates import DATES_OF_BIRTH
+from security_common.pii.birth_dates_beside_names import with_birth_dates
 from security_common.pii.chat_speakers import CHAT_SPEAKERS
 from security_common.pii.configuration import PIIConfiguration
 from security_common.pii.credentials import CREDENTIALS
@@ -28,6 +29,7 @@ from security_common.pii.korean_names_by_grammar import KOREAN_NAMES_BY_GRAMMAR
 from security_common.pii.labelled_codes import LABELLED_CODES
 from security_common.pii.labels import LabelledText
 from security_common.pii.latin_names_by_verbs import LATIN_NAMES_BY_VERBS
+from security_common.pii.latin_names_in_korean import LATIN_NAMES_IN_KOREAN
 from security_common.pii.latin_names_in_prose import LATIN_NAMES_IN_PROSE
 from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_until_clean
 from security_common.pii.named_secrets import NAMED_SECRETS
@@ -93,6 +95,7 @@ _RULES_FOR_LATIN_NAMES: tuple[Rule, ...] = (
     USERNAMES,
     *LATIN_NAMES_IN_PROSE,
     *LATIN_NAMES_BY_VERBS,
+    LATIN_NAMES_IN_KOREAN,
     *ENGLISH_NAMES,  # romanised Korean names included
 )
 
@@ -239,6 +242,8 @@ class PIIDetector:
         Public names are left out at the end, so they hide worse candidates.
         """
         found = with_repeated_names(text, _resolve_overlaps(candidates))
+        if found:
+            found = with_birth_dates(text, found, self._today().year)
         if self.configuration.find_public_names or not found:
             return found
         return [each for each in found if each.why != PUBLIC_NAME]

@@ -168,6 +168,8 @@ def _meaning_of_cut_name(name: str) -> FieldMeaning:
     record = _side(words[-1], whole, _PERSON_TYPES, _THING_TYPES)
     if not record and (names_person or "".join(_without_modifiers(words)) in _RECORDS_OF_PERSONS):
         record = "person"
+    if not record and names_thing and whole in _NAMES_OF_THINGS:
+        record = "thing"
     return FieldMeaning(
         kind=kind,
         may_name_thing=may_name_thing,

@@ -21,9 +21,10 @@ _LAST_NAME_ENDING = "[가-힣]{1,4}(?:노프|예프|로프|초프|리프|노바|
 # 굴나라 아흐메도바, 카리모프: names that are not listed, by the ending of the family name
 _DISTINCT_ENDINGS = any_word(_LISTS["endings_of_slavic_families"])
 _BY_ENDING = re.compile(
-    rf"(?<![가-힣])(?P<first>[가-힣]{{2,5}}[ ·])?(?P<family>[가-힣]{{2,4}}{_DISTINCT_ENDINGS})"
+    rf"(?<![가-힣0-9])(?P<first>[가-힣]{{2,5}}[ ·])?(?P<family>[가-힣]{{2,4}}{_DISTINCT_ENDINGS})"
     "(?=(?:이|가|은|는|을|를|의|와|과|씨|님)?(?![가-힣]))"
 )
+_PARTICLES_AT_END = frozenset("와과의은는을를에")
 _OTHER_WORDS_BY_ENDING = frozenset(_LISTS["words_with_endings_of_families"])
 _SEPARATOR = r"[ ·.]"
 _PARTICLE = (
@@ -121,7 +122,7 @@ def _find_by_ending(source: LabelledText) -> Iterator[Finding]:
         if match["family"] in _OTHER_WORDS_BY_ENDING:
             continue
         first = (match["first"] or "").rstrip(" ·")
-        has_first = first and not is_ordinary_word(first) and not is_label(first)
+        has_first = first and first[-1] not in _PARTICLES_AT_END and not is_ordinary_word(first) and not is_label(first)
         yield Finding(PIIKind.PERSON, match.start() if has_first else match.start("family"), match.end(), 0.66, "form")
 
 
