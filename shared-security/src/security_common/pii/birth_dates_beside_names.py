@@ -71,6 +71,8 @@ def _is_long_past(match: re.Match[str], this_year: int) -> bool:
 
 def with_birth_dates(text: str, found: Sequence[Finding], this_year: int) -> list[Finding]:
     """`found`, which are findings of `text` in order, with the dates of birth directly behind names and documents."""
+    if not any(each.kind in _KINDS_BEFORE_BIRTH_DATES for each in found):
+        return list(found)
     ends = [each.end for each in found]
     added: list[Finding] = []
     for match in _ALONE.finditer(text):

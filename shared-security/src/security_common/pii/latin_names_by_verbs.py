@@ -10,7 +10,8 @@ such as -ment are not names. The work is linear in the length of the text.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import LabelledText
@@ -42,8 +43,9 @@ _END = r"(?=(?:'s|’s)?(?:[ ][a-z(0-9]|[,;:!?)\"\n—–-]|\.(?:\s|$)|\s*$))"
 _OBJECT, _LISTED_OBJECT = (
     re.compile(rf"(?<![A-Za-z0-9_\-])(?i:{verbs}) {_NAMES}{_END}") for verbs in (_OBJECT_VERB, _LISTED_OBJECT_VERB)
 )
+_AFTER_QUESTION = any_word(_LISTS["after_questions"])
 _QUESTION = re.compile(
-    rf"(?<![A-Za-z])(?:[Ii]s|[Hh]as|[Dd]id|[Ww]here's|[Ww]as) {_NAMES}(?=[ ]{any_word(_LISTS['after_questions'])})"
+    rf"(?<![A-Za-z])(?:[Ii]s|[Hh]as|[Dd]id|[Ww]here's|[Ww]as) {_NAMES}(?=[ ]{_AFTER_QUESTION}(?![A-Za-z]))"
 )
 _NAMED = re.compile(rf"(?<![A-Za-z]){any_word(_LISTS['named'])} {_NAMES}{_END}")
 _THANKED = re.compile(
@@ -95,17 +97,13 @@ def _find_subjects(source: LabelledText) -> Iterator[Finding]:
             yield Finding(PIIKind.PERSON, *match.span("name"), 0.58, "introduced")
 
 
-_BEFORE_ANY_NAME = (_OBJECT, _NAMED, _THANKED)
-_BEFORE_LISTED_NAMES = (_LISTED_OBJECT, _QUESTION, _ADDRESSED)
-
-
-def _find_by_words_before(source: LabelledText) -> Iterator[Finding]:
+def _find(source: LabelledText, *, patterns: Sequence[re.Pattern[str]], needs_list: bool = False) -> Iterator[Finding]:
     """Objects of verbs, persons who are asked about or addressed, and names that are called so."""
-    for pattern in (*_BEFORE_ANY_NAME, *_BEFORE_LISTED_NAMES):
+    for pattern in patterns:
         for match in pattern.finditer(source.text):
             for group in pattern.groupindex:
                 name = match[group]
-                if name is not None and _is_name_of_words(name, needs_list=pattern in _BEFORE_LISTED_NAMES):
+                if name is not None and _is_name_of_words(name, needs_list=needs_list):
                     yield Finding(PIIKind.PERSON, *match.span(group), 0.58, "introduced")
 
 
@@ -119,17 +117,21 @@ def _find_families(source: LabelledText) -> Iterator[Finding]:
             yield Finding(PIIKind.PERSON, *match.span("name"), 0.58, "introduced")
 
 
-_PHRASE = any_word([*_LISTS["verbs_before_names"], *_LISTS["verbs_before_listed_names"], *_LISTS["named"]])
 LATIN_NAMES_BY_VERBS = (
     Rule(
-        rf"[A-ZÀ-Ž][A-Za-zÀ-ž'’-]+ (?:(?:{_ADVERB}|from [a-z]+) )?{_VERB}(?:[^A-Za-z]|$)",
+        rf"(?:^|[^A-Za-zÀ-ž'’-])[A-ZÀ-Ž][A-Za-zÀ-ž'’-]+ (?:(?:{_ADVERB}|from [a-z]+) )?{_VERB}(?:[^A-Za-z]|$)",
         _find_subjects,
         may_be_public=True,
     ),
     Rule(
-        rf"(?:(?i:{_PHRASE}|is|has|did|where's|was|thanks|thank you|sorry|morning|cheers),?|[^\n]:) [A-ZÀ-Ž]"
-        r"|(?:^|\n)[A-ZÀ-Ž][A-Za-zÀ-ž'’-]+, ?\n",
-        _find_by_words_before,
+        rf"(?i:{_OBJECT_VERB}|thanks|thank you|sorry|morning|cheers),? [A-ZÀ-Ž]|{any_word(_LISTS['named'])} [A-ZÀ-Ž]",
+        partial(_find, patterns=(_OBJECT, _NAMED, _THANKED)),
+        may_be_public=True,
+    ),
+    Rule(
+        rf"(?i:{_LISTED_OBJECT_VERB}) [A-ZÀ-Ž]|(?i:is|has|did|where's|was) [A-ZÀ-Ž][^\n]{{0,60}} {_AFTER_QUESTION}"
+        r"|: [A-ZÀ-Ž][A-Za-zÀ-ž'’-]+(?:,|\?) [a-z]|(?:^|\n)[A-ZÀ-Ž][A-Za-zÀ-ž'’-]+, ?\n",
+        partial(_find, patterns=(_LISTED_OBJECT, _QUESTION, _ADDRESSED), needs_list=True),
         may_be_public=True,
     ),
     Rule(
