@@ -32,6 +32,10 @@ KOREAN = [
     '{"주소": "[푸른빌라 201호]"}',
 ]
 OTHER_COUNTRIES = [
+    "[907 Cottonwood Ave, Flagstaff, AZ 86001]",
+    "permit for [907 W Cottonwood Ave, Flagstaff, AZ 86001]",
+    "send it to [12 Main Street, Norfolk, VA 23510]",
+    "[12 Main Street, Fl 3, Norfolk, VA 23510]",
     "[27-4 Worldcup-ro, Mapo-gu, Seoul]",
     "[88 Centum jungang-ro, Haeundae-gu, Busan]",
     "[#102-1203, 45 Hangang-daero, Yongsan-gu, Seoul 04379]",

@@ -24,7 +24,8 @@ _ROMANISED_KOREAN_ROAD = (
 )
 _UNIT = (
     # Apt 4B, Suite #200
-    r"(?:,?[ ](?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Bldg|Building|No)\.?[ ]?#?[A-Za-z0-9\-]{1,6}"
+    r"(?:,?[ ](?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Bldg|Building|No)"
+    r"(?:\.?[ ]#?|\.?#|\.|(?=[0-9]))[A-Za-z0-9\-]{1,6}(?![A-Za-z0-9])"
     # 3º B, with the sign normalized to o
     r"|,?[ ][0-9]{1,2}[oªº°a]?[ ]?[A-D](?![A-Za-z0-9])"
     # #05-12
@@ -154,7 +155,7 @@ def _find_british_addresses(source: LabelledText) -> Iterator[Finding]:
 
 # The places where foreign addresses are searched for at all.
 _PLACE_OF_ADDRESS = (
-    r"[0-9][A-Za-z]?,? [A-Z0-9][A-Za-z0-9.]|Box [0-9]"
+    r"[0-9][A-Za-z]?,? (?:[A-Z0-9][A-Za-z0-9.]|[NSEW] [A-Z])|Box [0-9]"
     # an apartment alone behind a label
     rf"|(?i:addr(?:ess)?[a-z_ ]{{0,8}}[0-9]?|line ?2)[\"' ]{{0,2}}[:=] ?[\"']?{_UNIT_WORD}"
     # East Asian ones
