@@ -37,7 +37,7 @@ def run(own_service: Service, secret_files: dict[str, Path]) -> Run:
     def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("auth-service")), *arguments]
         given = {**environment, **changes}
-        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
 
     return run
 
@@ -75,7 +75,7 @@ def test_a_token_is_printed(run: Run) -> None:
 
 def test_the_doctor_reports_only_the_redis_of_the_tests(own_service: Service, run: Run) -> None:
     """The Redis of the tests is not durable and has no users."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while len(own_service.http.get("/.well-known/jwks.json").json()["keys"]) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)

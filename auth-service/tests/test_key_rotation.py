@@ -111,7 +111,7 @@ def published(service: Service) -> list[str]:
     return [key["kid"] for key in service.http.get("/.well-known/jwks.json").json()["keys"]]
 
 
-def wait_until(condition: Any, *, seconds: float = 15) -> None:
+def wait_until(condition: Any, *, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not true after {seconds} seconds"
@@ -139,8 +139,8 @@ def test_no_verification_fails_while_keys_rotate_under_load(start_service: Start
     replicas = [start_service(key_period_seconds=2, key_lead_seconds=2, **settings) for _ in range(2)]
     signers: set[str] = set()
     fetched_at, keys, verified = 0.0, KeySet([]), 0
-    deadline = time.monotonic() + 20
-    while len(signers) < 3:
+    deadline = time.monotonic() + 120
+    while len(signers) < 3 or verified <= 50:
         assert time.monotonic() < deadline
         if time.monotonic() - fetched_at > 1:
             keys = KeySet.import_key_set(replicas[verified % 2].http.get("/.well-known/jwks.json").json())
@@ -148,7 +148,6 @@ def test_no_verification_fails_while_keys_rotate_under_load(start_service: Start
         token = get_token(replicas[(verified + 1) % 2])
         signers.add(jwt.decode(token, keys, algorithms=["RS256"]).header["kid"])
         verified += 1
-    assert verified > 50
 
 
 def test_private_keys_are_encrypted_and_reencrypted_under_a_new_kek(
@@ -293,7 +292,7 @@ def test_the_service_stops_although_a_cancellation_is_lost(
             )
             await ring.start()
             await store.reading.wait()
-            await asyncio.wait_for(ring.stop(), timeout=10)
+            await asyncio.wait_for(ring.stop(), timeout=30)
 
     asyncio.run(run())
 

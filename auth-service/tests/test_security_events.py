@@ -29,7 +29,7 @@ def events(redis_url: str, wanted: Callable[[dict[str, Any]], bool]) -> set[tupl
 
 def wait_for(redis_url: str, expected: set[tuple[str, str | None]], wanted: Callable[[dict[str, Any]], bool]) -> None:
     """Events reach the stream shortly after the journal."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         found = events(redis_url, wanted)
         if expected <= found:

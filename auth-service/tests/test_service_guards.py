@@ -79,7 +79,7 @@ def test_a_stalled_body_is_refused(start_service: StartService, monkeypatch: pyt
     monkeypatch.setattr("auth_service.http.application.BODY_TIMEOUT_SECONDS", 0.2)
     service = start_service()
     head = f"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: {_FORM}\r\ncontent-length: 100\r\n\r\ngrant"
-    with socket.create_connection(("127.0.0.1", service.settings.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", service.settings.port), timeout=60) as connection:
         connection.sendall(head.encode())
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 400")

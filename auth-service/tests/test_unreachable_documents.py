@@ -53,7 +53,7 @@ def test_documents_are_advertised_after_a_published_one_was_fetched(
     urls = (host.url("/nowhere.json"), host.url("/published.json"))
     monkeypatch.setattr("auth_service.clients.outgoing_fetches.KNOWN_DOCUMENTS", urls)
     service = start_service(parts={"fetcher": host.fetcher()})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not is_advertised(service):
         assert time.monotonic() < deadline
         time.sleep(0.02)

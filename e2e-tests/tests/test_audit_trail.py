@@ -15,7 +15,7 @@ from local_stack.demo_scenario import CLIENT_SECRET, PERSON, run_scenario
 from local_stack.stack import Stack, start_stack
 
 SEED_FIELDS = {"timestamp", "event_type", "tool_name", "user_id", "client_id", "contains_pii", "action_taken"}
-SHIPPED_WITHIN_SECONDS = 20
+SHIPPED_WITHIN_SECONDS = 60
 
 
 @dataclass(frozen=True)

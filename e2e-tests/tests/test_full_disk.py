@@ -12,7 +12,7 @@ from local_stack.stack import AUTH, MCP, Stack, start_stack
 
 CALL = {"name": "store_sensitive_data", "arguments": {"data": PERSON}}
 UNKNOWN_TOOL = {"name": "no_such_tool", "arguments": {}}
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 NO_LIMIT = resource.RLIM_INFINITY
 
 

@@ -128,7 +128,7 @@ class Story:
         self.wait_until_listed()
 
     def wait_until_listed(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             checks = self.http.get(f"{self.stack.gateway_url}/readyz").json()["checks"]
             if all(checks[f"upstream:{name}"]["ok"] for name in ("records", "crm")):
@@ -232,7 +232,7 @@ def a_changed_definition_is_refused_until_it_is_approved(story: Story) -> None:
     story.restart_gateway()
     story.customers.stop()
     story.customers.start(is_changed=True)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         result = story.result("crm_find_customer", {"customer_id": "c_1"})
         if result.get("isError"):

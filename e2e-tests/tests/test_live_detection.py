@@ -18,7 +18,7 @@ from fastmcp.exceptions import ToolError
 from local_stack.demo_scenario import PERSON, ServicesApi
 from local_stack.stack import Stack, start_stack
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 CALLBACK = "http://127.0.0.1:7777/callback"
 THRESHOLDS = {
     "SECURITY_DETECT_REFUSAL_BURST": "8/600",

@@ -43,7 +43,7 @@ def command(stack: Stack, program: str, *words: str) -> subprocess.CompletedProc
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -75,7 +75,7 @@ StartBridge = Callable[..., Awaitable[Bridge]]
 @pytest.fixture
 async def start_bridge(tmp_path: Path) -> AsyncIterator[StartBridge]:
     shell = Shell({"SECURITY_AUDIT_DIR": str(tmp_path)})
-    async with httpx2.AsyncClient(timeout=20) as http:
+    async with httpx2.AsyncClient(timeout=20, verify=False) as http:
 
         async def start(*options: str, era: str = "stateless") -> Bridge:
             (port,) = free_ports(1)

@@ -92,7 +92,12 @@ def data(message: dict[str, Any]) -> bytes:
 
 
 def entry(url: str, **members: Any) -> dict[str, Any]:
-    return {"url": f"{url}/sse", "type": "sse", "timeout": "2s", "longest": "5s", "result_limit": "64KiB", **members}
+    limits = {"timeout": "60s", "longest": "60s", "result_limit": "64KiB"}
+    return {"url": f"{url}/sse", "type": "sse", **limits, **members}
+
+
+# For servers that answer too late. A shorter time could also end an answer in time on a slow machine.
+GIVES_UP_SOON = {"timeout": "2s", "longest": "5s"}
 
 
 @pytest.mark.parametrize("stateless", [True, False])
@@ -174,7 +179,8 @@ async def test_an_answer_that_the_protocol_forbids_is_not_passed_on(
 ) -> None:
     events, reason = BROKEN[kind]
     server = SseServer("/messages", *events)
-    gateway = await start_gateway({"crm": entry(await serve_app(server))})
+    limits = GIVES_UP_SOON if reason == "upstream_timeout" else {}
+    gateway = await start_gateway({"crm": entry(await serve_app(server), **limits)})
     await gateway.wait_until_listed("crm")
     answer = await gateway.call("crm_act")
     assert answer.text.startswith(f"{reason}: crm ")
@@ -190,7 +196,7 @@ async def test_an_answer_that_the_protocol_forbids_is_not_passed_on(
 async def test_answers_that_a_server_does_not_accept_do_not_add_up(serve_app: Serve, start_gateway: Start) -> None:
     pings = [data({"id": number, "method": "ping"}) for number in range(2 * MAX_SENDING)]
     server = SseServer("/messages", *pings)
-    gateway = await start_gateway({"crm": entry(await serve_app(server))})
+    gateway = await start_gateway({"crm": entry(await serve_app(server), **GIVES_UP_SOON)})
     await gateway.wait_until_listed("crm")
     assert (await gateway.call("crm_act")).text.startswith("upstream_timeout: crm ")
     assert server.answers_not_accepted == MAX_SENDING

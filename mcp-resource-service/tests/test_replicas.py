@@ -82,7 +82,7 @@ def replicas(tmp_path) -> Iterator[tuple[ServicesApi, list[int], list[subprocess
 
 
 def wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx2.HTTPError):
             if httpx2.get(f"http://localhost:{port}/readyz").status_code == 200:
@@ -103,7 +103,7 @@ def test_replicas_share_state_and_no_call_fails_while_one_stops(replicas):
     for number in range(4):
         stored = call(api, "store_sensitive_data", {"data": f"text {number}"})
         assert call(api, "read_sensitive_data", {"record_id": stored["record_id"]})["data"] == f"text {number}"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(call(api, "generate_security_report", {})["figures"]["journals"]) < 2:
         assert time.monotonic() < deadline
 

@@ -82,7 +82,7 @@ async def stopping(stack: Stack, name: str, *, waits_for: str, port: int) -> Asy
     finally:
         os.kill(suspended, signal.SIGCONT)
     await asyncio.gather(*calls)
-    assert await asyncio.to_thread(service.wait, 10) == -signal.SIGTERM
+    assert await asyncio.to_thread(service.wait, 60) == -signal.SIGTERM
 
 
 async def require_none_ended(calls: list[asyncio.Task[httpx2.Response]], *, seconds: float) -> None:
@@ -91,10 +91,10 @@ async def require_none_ended(calls: list[asyncio.Task[httpx2.Response]], *, seco
 
 
 def wait_until_refused(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=2).close()
+            socket.create_connection(("127.0.0.1", port), timeout=20).close()
         except ConnectionRefusedError:
             return
         time.sleep(0.02)

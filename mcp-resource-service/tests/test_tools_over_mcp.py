@@ -260,7 +260,7 @@ def test_a_long_report_sends_progress(api):
     with ThreadPoolExecutor(4) as threads:
         calls = [threads.submit(api.post_mcp, token, "2026-07-28", "tools/call", status) for _ in range(500)]
     assert {call.result().status_code for call in calls} == {200}
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not notifications:
         assert time.monotonic() < deadline
         asyncio.run(report())
@@ -324,6 +324,6 @@ def test_a_malformed_call_gets_an_error_without_a_traceback_in_the_log(api, stac
 @pytest.mark.parametrize("since", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
 def test_the_earliest_possible_time_selects_all_events(api, since):
     api.call("get_server_status", {})
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not api.call("get_security_audit_log", {"since": since, "tool_name": "get_server_status"})["events"]:
         assert time.monotonic() < deadline

@@ -12,7 +12,7 @@ from security_common.edge import connection_limits
 pytestmark = pytest.mark.anyio
 
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 async def echo(scope, receive, send):

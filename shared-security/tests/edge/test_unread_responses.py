@@ -14,7 +14,7 @@ from security_common.edge import connection_limits as limits
 pytestmark = pytest.mark.anyio
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 KERNEL_BYTES = 4096
 
 

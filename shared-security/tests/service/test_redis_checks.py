@@ -35,7 +35,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         running.append(
             subprocess.Popen([str(get_binary_path()), str(folder / "valkey.conf")], stdout=subprocess.DEVNULL)
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (folder / "s").exists():
             assert running[-1].poll() is None
             assert time.monotonic() < deadline

@@ -113,7 +113,7 @@ async def test_6_a_slow_issuer_does_not_delay_tokens_with_a_known_key(issuer, ma
     await verifier.verify(issuer.token(jti="meanwhile"))
     assert not unknown_key_request.done()
     with pytest.raises(KeysUnavailable):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await unknown_key_request
 
 
@@ -251,11 +251,12 @@ async def test_11_cached_tokens_of_a_key_that_was_replaced_under_its_id_are_drop
     assert rejected.value.reason == "bad_signature"
 
 
-async def test_12_stopping_does_not_wait_for_the_issuer(issuer, verifier):
+async def test_12_stopping_does_not_wait_for_the_issuer(issuer, make_verifier):
+    verifier = make_verifier(fetch_deadline_seconds=3600)
     issuer.answers[METADATA] = hanging
     await verifier.start()
     await issuer.wait_for_requests(METADATA)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         await verifier.stop()
 
 

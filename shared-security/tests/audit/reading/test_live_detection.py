@@ -27,7 +27,7 @@ async def alerts(redis) -> list[str]:
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110  # the condition is in Redis
             await asyncio.sleep(0.02)
 
