@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from running_auth import Service, StartService
 
 from auth_service.cli.commands import app
+from local_stack.command_server import run_command
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -35,9 +35,7 @@ def run(own_service: Service, secret_files: dict[str, Path]) -> Run:
     }
 
     def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("auth-service")), *arguments]
-        given = {**environment, **changes}
-        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+        return run_command("auth-service", *arguments, environment={**environment, **changes})
 
     return run
 

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from running_auth import Service, StartService, free_port
 from auth_service.cli import doctor
 from auth_service.cli.doctor import run_checks
 from auth_service.settings import AuthSettings
+from local_stack.command_server import run_command
 from local_stack.redis_server import RedisServer
 from security_common.cli.setup import make_secrets
 from security_common.encryption import Keyring
@@ -61,10 +60,7 @@ def failed_checks(service: Service, **changes: Any) -> dict[str, str]:
 def test_a_correct_service_passes_every_check(healthy_service: Service) -> None:
     names = ("issuer", "redis_url", "redis_password_file", "signing_key_kek_file", "secret_pepper_file")
     given = {f"AUTH_{name}".upper(): str(getattr(healthy_service.settings, name)) for name in names}
-    command = [str(Path(sys.executable).with_name("auth-service")), "doctor", "--json"]
-    examined = subprocess.run(
-        command, env={**os.environ, **given}, capture_output=True, text=True, timeout=60, check=False
-    )
+    examined = run_command("auth-service", "doctor", "--json", environment={**os.environ, **given})
     assert examined.returncode == 0, examined.stdout + examined.stderr
     looked_at = {finding["what"].partition(":")[0] for finding in json.loads(examined.stdout)}
     assert looked_at == {

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 import pytest
 from cyclopts import App
@@ -21,6 +21,7 @@ import auth_service.cli
 import mcp_resource_service.cli
 import security_common.cli
 from auth_service.cli.commands import app as auth_app
+from local_stack.command_server import run_command
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
 from mcp_resource_service.cli.commands import app as mcp_app
@@ -287,23 +288,15 @@ def test_commands_do_not_wait_for_a_redis_that_does_not_answer(
     assert_explained(done.returncode, done.stdout, done.stderr)
 
 
-def run_program(
-    *words: str, environment: Environment, folder: Path | None = None, **options: Any
-) -> subprocess.CompletedProcess[str]:
+def run_program(*words: str, environment: Environment, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a program in a process without a terminal."""
-    program = str(Path(sys.executable).with_name(words[0]))
-    return subprocess.run(
-        [program, *words[1:]],
-        env={"PATH": os.environ["PATH"], **environment},
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        **{"stdout": subprocess.PIPE, **options},
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-        start_new_session=True,
-    )
+    return run_command(*words, environment={"PATH": os.environ["PATH"], **environment}, folder=folder)
+
+
+def generate_keys(output: TextIO) -> subprocess.CompletedProcess[str]:
+    program = str(Path(sys.executable).with_name("security-common"))
+    command = [program, "keys", "generate"]
+    return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
 
 
 def metrics_port_taken(environment: Environment, folder: Path, request: pytest.FixtureRequest) -> None:
@@ -361,18 +354,18 @@ def test_wrong_usage_is_explained_too(program: str, words: tuple[str, ...], monk
     assert f"hint: `{program} --help`" in err
 
 
-def test_output_to_a_full_disk_is_explained(environment: Environment) -> None:
+def test_output_to_a_full_disk_is_explained() -> None:
     with Path("/dev/full").open("w") as full:
-        done = run_program("security-common", "keys", "generate", environment=environment, stdout=full)
+        done = generate_keys(full)
     assert done.returncode == 2
     assert done.stderr.startswith("error: No space left on device\nhint: ")
 
 
-def test_a_closed_pipe_ends_a_command_quietly(environment: Environment) -> None:
+def test_a_closed_pipe_ends_a_command_quietly() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed:
-        done = run_program("security-common", "keys", "generate", environment=environment, stdout=closed)
+        done = generate_keys(closed)
     assert done.returncode == 141
     assert done.stderr == ""
 
@@ -394,6 +387,6 @@ def test_ctrl_c_ends_a_command_quietly(environment: Environment, words: tuple[st
         )
         connection, _ = listener.accept()  # the command has started and waits for a response
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
         connection.close()
     assert (process.returncode, out, err) == (130, "", "")

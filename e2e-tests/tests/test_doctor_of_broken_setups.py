@@ -17,6 +17,7 @@ import pytest
 import redis
 import yaml
 
+from local_stack.command_server import run_command
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
 from local_stack.stack import AUTH, MCP, Stack, start_stack
@@ -253,14 +254,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def run_doctor(stack: Stack, service: str, changes: dict[str, str]) -> list[dict[str, object]]:
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name(service)), "doctor", "--json"],
-        env={**stack.environment(service), **changes},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_command(service, "doctor", "--json", environment={**stack.environment(service), **changes})
     assert done.stdout, done.stderr
     return json.loads(done.stdout)
 

@@ -21,6 +21,7 @@ import uvicorn
 import yaml
 from fastmcp import FastMCP
 
+from local_stack.command_server import run_command
 from local_stack.ports import free_ports
 from local_stack.stack import AUTH, GATEWAY, MCP, Stack, start_stack
 
@@ -113,9 +114,7 @@ class Story:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of the gateway, with the settings of the running one."""
-        program = str(Path(sys.executable).with_name("gateway-service"))
-        environment = self.stack.environment(GATEWAY)
-        return subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)
+        return run_command(GATEWAY, *arguments, environment=self.stack.environment(GATEWAY))
 
     def events(self, service: str, event_type: str) -> list[dict[str, Any]]:
         lines = (self.stack.audit_dir / service / "0/security_audit.log").read_text().splitlines()

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from joserfc import jws
 
+from local_stack.command_server import run_command
 from local_stack.given_settings import without_settings
 from local_stack.ports import StackPorts, free_ports
 from local_stack.running_supervisor import COMMAND, environment, running
@@ -35,16 +36,8 @@ class Run:
 
 
 def command(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env={**without_settings(os.environ), **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    variables = {**without_settings(os.environ), **environment}
+    return run_command("local-stack", *arguments, environment=variables, folder=folder)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import httpx2
 import pytest
 import redis
 
+from local_stack.command_server import run_command
 from local_stack.demo_scenario import ServicesApi
 from local_stack.ports import LOOPBACK
 from local_stack.stack import AUTH, MCP, REDIS, Stack, start_stack
@@ -32,14 +32,7 @@ def lose_the_data(stack: Stack) -> None:
 
 
 def command(stack: Stack, program: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).with_name(program)), *words],
-        env=stack.environment(program),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command(program, *words, environment=stack.environment(program))
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

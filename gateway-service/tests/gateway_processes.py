@@ -1,4 +1,4 @@
-"""Runs the command `gateway-service` as processes."""
+"""Runs the command `gateway-service` as a process that serves, and its other commands until they end."""
 
 import asyncio
 import os
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import httpx2
 
-COMMAND = str(Path(sys.executable).with_name("gateway-service"))
+from local_stack.command_server import run_command
+
+COMMAND = Path(sys.executable).with_name("gateway-service")
 
 
 @dataclass
@@ -27,9 +29,8 @@ class Shell:
         self._processes: list[Process] = []
 
     async def start(self, *arguments: str) -> Process:
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         process = await asyncio.create_subprocess_exec(
-            COMMAND, *arguments, env={**inherited, **self.variables}, stdin=PIPE, stdout=PIPE, stderr=PIPE
+            COMMAND, *arguments, env=self.environment(), stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
         self._processes.append(process)
         return process
@@ -47,11 +48,15 @@ class Shell:
                 await self.stop(process)
 
     async def run(self, *arguments: str, given: str = "") -> Output:
-        process = await self.start(*arguments)
-        out, err = await process.communicate(given.encode())
-        assert process.returncode is not None
-        assert b"Traceback" not in err
-        return Output(process.returncode, out.decode(), err.decode())
+        done = await asyncio.to_thread(
+            run_command, COMMAND.name, *arguments, environment=self.environment(), given=given
+        )
+        assert "Traceback" not in done.stderr
+        return Output(done.returncode, done.stdout, done.stderr)
+
+    def environment(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return {**inherited, **self.variables}
 
 
 async def wait_until_ready(process: Process, url: str) -> None:

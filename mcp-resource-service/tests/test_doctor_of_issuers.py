@@ -3,12 +3,12 @@
 import asyncio
 import json
 import os
-import sys
 import time
 from contextlib import AsyncExitStack
 
 import pytest
 
+from local_stack.command_server import run_command
 from local_stack.loopback_issuer import LoopbackIssuer
 
 pytestmark = pytest.mark.anyio
@@ -50,8 +50,7 @@ async def test_doctor_checks_every_trusted_issuer_as_declared(tmp_path):
 
 
 async def check_results(**settings: str) -> dict[str, tuple[bool, str]]:
-    """Runs `doctor` as a process; returns for each text whether the check passed, and the hint."""
-    command = (sys.executable, "-m", "mcp_resource_service.cli", "doctor", "--json")
-    done = await asyncio.create_subprocess_exec(*command, env=os.environ | settings, stdout=asyncio.subprocess.PIPE)
-    output, _ = await done.communicate()
-    return {result["what"]: (result["ok"], result.get("hint", "")) for result in json.loads(output)}
+    """Runs `doctor`; returns for each text whether the check passed, and the hint."""
+    command = ("mcp-resource-service", "doctor", "--json")
+    done = await asyncio.to_thread(run_command, *command, environment=os.environ | settings)
+    return {result["what"]: (result["ok"], result.get("hint", "")) for result in json.loads(done.stdout)}

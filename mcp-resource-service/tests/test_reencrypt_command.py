@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from local_stack.command_server import run_command
 from mcp_resource_service.directory import Directory
 from mcp_resource_service.directory.people import Person
 from mcp_resource_service.records import Owner, RecordStore
@@ -19,16 +20,18 @@ OWNER = Owner(issuer="http://localhost:8081", subject="u_1")
 HONG = Person(person_id="p_hong", name="홍길동", email="hong@example.com", phone="010-1234-5678")
 
 
+def environment(keyring: Path, socket: Path) -> dict[str, str]:
+    return os.environ | {"SECURITY_ENCRYPTION_KEY_FILE": str(keyring), "MCP_REDIS_URL": f"unix://{socket}"}
+
+
 def start_keys(*arguments: str, keyring: Path, socket: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"SECURITY_ENCRYPTION_KEY_FILE": str(keyring), "MCP_REDIS_URL": f"unix://{socket}"}
     command = [sys.executable, "-c", "from security_common.cli import main; main()", "keys", *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    variables = environment(keyring, socket)
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def keys(*arguments: str, keyring: Path, socket: Path) -> subprocess.CompletedProcess[str]:
-    with start_keys(*arguments, keyring=keyring, socket=socket) as process:
-        stdout, stderr = process.communicate()
-    return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+    return run_command("security-common", "keys", *arguments, environment=environment(keyring, socket))
 
 
 @pytest.mark.anyio

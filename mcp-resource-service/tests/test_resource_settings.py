@@ -1,11 +1,10 @@
 """Invalid settings are refused at start, with the name of the variable."""
 
-import subprocess
-import sys
 import traceback
 
 import pytest
 
+from local_stack.command_server import run_command
 from mcp_resource_service.settings import ResourceSettings
 from security_common.settings import SettingInvalid
 
@@ -70,26 +69,15 @@ def test_mcp_issuer_is_refused_as_a_trusted_issuer():
     ],
 )
 def test_serve_names_the_variable_with_an_invalid_value(variable, value, message):
-    completed = subprocess.run(
-        [sys.executable, "-c", "from mcp_resource_service.cli import main; main()", "serve"],
-        env={variable: value},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    completed = run_command("mcp-resource-service", "serve", environment={variable: value})
     assert completed.returncode == 1
     assert completed.stderr.startswith(f"error: {variable}: {message}")
     assert completed.stderr.endswith("hint: docs/configuration.md describes every setting\n")
 
 
 def test_serve_names_the_invalid_member_of_a_trusted_issuer():
-    completed = subprocess.run(
-        [sys.executable, "-c", "from mcp_resource_service.cli import main; main()", "serve"],
-        env={"MCP_TRUSTED_ISSUERS": '[{"issuer": "https://login.example", "audience": "x", "algorithms": "HS256"}]'},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    issuers = '[{"issuer": "https://login.example", "audience": "x", "algorithms": "HS256"}]'
+    completed = run_command("mcp-resource-service", "serve", environment={"MCP_TRUSTED_ISSUERS": issuers})
     assert completed.returncode == 1
     error, hint = completed.stderr.splitlines()
     assert error.startswith("error: MCP_TRUSTED_ISSUERS: entry 1: algorithms: must be a list of RS256, PS256, ES256")

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from local_stack.command_server import run_command
 from local_stack.demo_scenario import ServicesApi, mcp_request
 from local_stack.loopback_issuer import METADATA_PATH, LoopbackIssuer, http_answer
 from local_stack.ports import free_ports
@@ -26,16 +27,9 @@ from local_stack.stack import AUTH, MCP, REDIS
 METRICS_PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
-def command(stack, *arguments, stdin=None):
+def command(stack, *arguments, stdin=""):
     """Runs `mcp-resource-service` with the settings of a stack."""
-    return subprocess.run(
-        [sys.executable, "-m", "mcp_resource_service.cli", *arguments],
-        env=stack._mcp_settings(),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_command(MCP, *arguments, environment=stack._mcp_settings(), given=stdin)
 
 
 def eventually(holds, seconds=60):
@@ -184,7 +178,7 @@ def test_a_taken_port_is_reported_with_the_name_of_the_variable(stack):
 
 def test_sigterm_stops_the_service_within_five_seconds(own_stack):
     began = time.monotonic()
-    command(own_stack, "--version")
+    subprocess.run([sys.executable, "-m", "mcp_resource_service.cli", "--version"], check=True)
     machine_seconds = time.monotonic() - began  # what a machine that is slow or busy takes longer for
     own_stack.children[MCP]._process.send_signal(signal.SIGTERM)
     own_stack.children[MCP]._process.wait(timeout=5 + machine_seconds)
@@ -282,13 +276,7 @@ def test_an_unreadable_import_file_is_reported_without_a_traceback(stack, tmp_pa
 )
 def test_doctor_names_the_setting_to_correct(stack, variable, value, hint):
     settings = stack._mcp_settings() | {variable: value}
-    completed = subprocess.run(
-        [sys.executable, "-m", "mcp_resource_service.cli", "doctor"],
-        env=settings,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    completed = run_command(MCP, "doctor", environment=settings)
     assert completed.returncode == 1
     lines = iter(completed.stdout.splitlines())
     assert any(line.startswith("FAIL") and hint in next(lines) for line in lines), completed.stdout
@@ -305,9 +293,8 @@ async def test_doctor_compares_the_clock_with_each_issuer(stack, seconds, label)
         issuer.answers[METADATA_PATH] = response
         trusted = json.dumps([{"issuer": issuer.url, "audience": "x"}])
         settings = stack._mcp_settings() | {"MCP_TRUSTED_ISSUERS": trusted}
-        arguments = (sys.executable, "-m", "mcp_resource_service.cli", "doctor")
-        completed = await asyncio.create_subprocess_exec(*arguments, env=settings, stdout=asyncio.subprocess.PIPE)
-        lines = (await completed.communicate())[0].decode().splitlines()
+        completed = await asyncio.to_thread(run_command, MCP, "doctor", environment=settings)
+        lines = completed.stdout.splitlines()
     (line,) = [line for line in lines if " clock: " in line and issuer.url in line]
     direction = "behind" if seconds > 0 else "ahead of"
     assert re.fullmatch(rf"{label} clock: \d+ s (behind|ahead of) {re.escape(issuer.url)}", line)

@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from local_stack.command_server import run_command
 from local_stack.stack import AUTH, MCP, Stack, start_stack
 from security_common.audit import AuditEvent, Outcome, open_journal
 from security_common.settings import SecuritySettings
@@ -62,7 +61,7 @@ def restart(stack: Stack, name: str) -> None:
 
 def verify(stack: Stack, name: str, *arguments: str) -> dict[str, Any]:
     """Runs the command with the environment of one service, as `docker compose exec` does."""
-    command = [str(Path(sys.executable).with_name("security-common")), "audit", "verify", "--json", *arguments]
-    done = subprocess.run(command, env=stack.environment(name), capture_output=True, text=True, check=False)
+    words = ("audit", "verify", "--json", *arguments)
+    done = run_command("security-common", *words, environment=stack.environment(name))
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)

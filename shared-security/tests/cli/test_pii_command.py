@@ -7,14 +7,14 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_stack.command_server import run_command_with_bytes
 from security_common.pii import get_pii_detector
 from security_common.pii.text_blocks import BLOCK_CHARS, MARGIN_CHARS, split_into_blocks
 
@@ -25,8 +25,12 @@ PRIVATE_KEY = "\n".join(
 PHONE = "010-1234-5678"
 
 
-def pii(*arguments: str | Path, stdin: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], input=stdin, capture_output=True, check=False, **options)
+def pii(
+    *arguments: str | Path, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    return run_command_with_bytes(
+        "security-common", "pii", *map(str, arguments), environment=environment or os.environ, given=stdin
+    )
 
 
 def filler(characters: int) -> str:

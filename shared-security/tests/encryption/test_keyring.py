@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
+from local_stack.command_server import run_command
 from security_common.encryption import (
     EncryptionKeyMissing,
     EncryptionKeyWeak,
@@ -25,11 +25,8 @@ from security_common.settings import SecuritySettings
 
 
 def keys(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from security_common.cli import main; main()", "keys", *map(str, arguments)]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SECURITY_")}
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env=inherited | environment, encoding="utf-8"
-    )
+    return run_command("security-common", "keys", *map(str, arguments), environment=inherited | environment)
 
 
 def test_a_keyring_is_read_back_from_its_file(tmp_path: Path) -> None:
