@@ -38,7 +38,7 @@ check: $(VENV)/.dev ## lint, types, import contracts, file sizes, wording
 	$(BIN)/python .ci/wording.py
 
 test: $(VENV)/.dev ## the test suite: Python only
-	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep"
+	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep"
 
 test-compose: $(VENV)/.dev ## the demo scenario against docker compose (needs Docker)
 	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "(compose or any_stack) and not deep" e2e-tests/tests

@@ -2,7 +2,7 @@
 
 How much the property tests try: a quick, repeatable run by default, 10,000 examples with HYPOTHESIS_PROFILE=deep.
 Where services that run inside a test's process log: not to stdout, where another test reads what a command printed.
-And what is freed after each module.
+Which modules run first, and what is freed after each module.
 """
 
 import os
@@ -24,6 +24,29 @@ settings.register_profile("deep", max_examples=10_000, deadline=None, suppress_h
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
+
+
+# Tests of these files run before those of the following ones. What takes longest begins first, so that no process of
+# `make test` still runs such a module when the others have finished.
+LONGEST_FIRST = (
+    "e2e-tests/",
+    "shared-security/tests/pii/test_linear_steps.py",
+    "mcp-resource-service/",
+    "gateway-service/",
+    "auth-service/",
+    "shared-security/",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sorts what pytest-randomly has shuffled, and keeps its order within the parts."""
+
+    def place(item: pytest.Item) -> int:
+        found = (place for place, start in enumerate(LONGEST_FIRST) if item.nodeid.startswith(start))
+        return next(found, len(LONGEST_FIRST))
+
+    items.sort(key=place)
 
 
 # What FastAPI remembers for the whole process about the last 4,096 endpoints, which hold their application.
