@@ -50,7 +50,7 @@ def with_repeated_names(text: str, found: list[Finding]) -> list[Finding]:
     latin = {part for name in names if _LATIN_NAME.fullmatch(name) for part in _distinct_parts(name)}
     if not (hangul or given or latin):
         return found
-    if len(names) <= _MAX_NAMES_COUNTED and all(text.count(part) == 1 for part in hangul | latin):
+    if len(names) <= _MAX_NAMES_COUNTED and all(text.count(part) == 1 for part in hangul | given | latin):
         return found  # nearly every text: counting a few names is faster than reading every word
     repeated: list[Finding] = []
     index = 0
