@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
-from provider_users import declare
+from provider_users import USUAL_RULES, declare
 from starlette.responses import JSONResponse
 
 from auth_service.cli import main
@@ -66,6 +66,13 @@ def test_a_wrong_secret(provider: OpenIdProvider, try_provider: Try, tmp_path: P
     (failure,) = failures(try_provider(declare(provider))[0])
     assert "refused this service's client (invalid_client)" in failure
     assert "renew it at the provider" in failure
+
+
+def test_the_address_for_scim(provider: OpenIdProvider, try_provider: Try, tmp_path: Path) -> None:
+    (tmp_path / "scim.token").write_text("token-of-the-provider-" * 2)
+    results, _ = try_provider(declare(provider, more=USUAL_RULES + "    scim: {token_file: scim.token}\n"))
+    assert failures(results) == []
+    assert any(f"SCIM is {ISSUER}/scim/v2, and externalId must have" in result["what"] for result in results)
 
 
 @pytest.mark.parametrize("error", ["invalid_request", "unsupported_grant_type"])

@@ -241,6 +241,7 @@ def _row(identity: Identity) -> dict[str, Any]:
         "linked_at": format_time(identity.linked_at_seconds),
         "checked_at": format_time(identity.checked_at_seconds) if identity.checked_at_seconds else "",
         "must_sign_in": identity.must_sign_in,
+        "deactivated": identity.is_inactive,
     }
 
 
