@@ -101,6 +101,16 @@ def test_with_on_logout_everything_grants_with_offline_access_end_as_well(
     assert user.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
 
 
+def test_access_tokens_of_a_grant_without_refresh_tokens_end(provider: OpenIdProvider, employee: CompanyUser) -> None:
+    sign_in(provider, employee, "access token only", sid="access token only")
+    tokens = employee.tokens_of_session(Request("app", {"scope": "openid mcp.access"}))
+    assert "refresh_token" not in tokens
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    assert employee.http.get("/oauth2/userinfo", headers=bearer).status_code == 200
+    log_out(employee, provider.logout_token(sid="access token only"))
+    assert employee.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
+
+
 def test_a_code_that_was_issued_before_the_logout_is_refused(provider: OpenIdProvider, employee: CompanyUser) -> None:
     sign_in(provider, employee, "code, then logout", sid="code, then logout")
     code = sent_to_client(employee.open(ONLINE.path))["code"]
