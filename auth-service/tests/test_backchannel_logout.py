@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from openid_provider import OpenIdProvider
-from provider_users import USUAL_RULES, CompanyUser, declare, start_with_provider, wait_until
+from provider_users import USUAL_RULES, CompanyUser, declare, in_redis, start_with_provider, wait_until
 from reading_status_lists import is_revoked
 from running_auth import Service, StartService
 from signing_in import Page, Request, redeem, refresh, sent_to_client
@@ -32,6 +32,11 @@ def refresh_token(user: CompanyUser, request: Request) -> str:
 
 def log_out(user: CompanyUser, token: str, provider_id: str = "company") -> httpx2.Response:
     return user.http.post(f"/oauth2/backchannel-logout/{provider_id}", data={"logout_token": token})
+
+
+def marks(service: Service, kind: str) -> set[str]:
+    """The keys of stored sessions at the provider, or of stored sign-outs."""
+    return set(in_redis(service, lambda connection: connection.keys(f"auth:{kind}:*")))
 
 
 def is_signed_in(user: CompanyUser) -> bool:
@@ -126,6 +131,33 @@ def test_a_session_that_ended_during_the_sign_in_does_not_begin(
     assert log_out(employee, provider.logout_token(sub=None, sid="ended early")).status_code == 200
     employee.sign_in_at_provider(ONLINE)
     assert not is_signed_in(employee)
+
+
+def test_a_grant_that_outlives_the_session_of_the_browser_ends(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    sign_in(provider, employee, "session expired", sid="session expired")
+    token = refresh_token(employee, ONLINE)
+    before = marks(company, "provider-session")
+    in_redis(company, lambda connection: connection.delete(*before))
+    assert log_out(employee, provider.logout_token(sid="session expired")).status_code == 200
+    assert not works(employee, token)
+
+
+def test_a_sign_out_is_stored_as_long_as_it_is_needed(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    sign_in(provider, employee, "stored sign-outs", sid="stored sign-out")
+    settings, known = company.settings, marks(company, "provider-logout")
+    for changes, seconds in (
+        ({"sid": "stored sign-out"}, settings.session_lifetime_seconds),
+        ({"sid": "never seen", "sub": None}, settings.refresh_absolute_lifetime_seconds),
+    ):
+        log_out(employee, provider.logout_token(**changes))
+        (key,) = marks(company, "provider-logout") - known
+        remaining = in_redis(company, lambda connection, key=key: connection.ttl(key))
+        assert seconds - 600 < remaining <= seconds
+        known.add(key)
 
 
 def test_the_audit_trail_names_the_user_and_refusals(

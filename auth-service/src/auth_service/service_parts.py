@@ -154,7 +154,8 @@ def build_parts(
     schedule = RecheckSchedule(redis, clock)
     provider_logouts = ProviderLogouts(
         redis=redis,
-        lifetime_seconds=max(settings.session_lifetime_seconds, settings.refresh_absolute_lifetime_seconds),
+        session_seconds=settings.session_lifetime_seconds,
+        grant_seconds=settings.refresh_absolute_lifetime_seconds,
         clock=clock,
     )
     rechecks = Rechecks(

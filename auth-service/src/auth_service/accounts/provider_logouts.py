@@ -33,27 +33,35 @@ _LOGOUT_ADAPTER = TypeAdapter(_Logout)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderLogouts:
-    """Stores sign-outs for `lifetime_seconds`, the longest time that a session or a grant lasts.
+    """Stores sign-outs as long as a session of a browser (`session_seconds`) or a grant (`grant_seconds`) can last.
 
     Raises `redis.exceptions.RedisError` if Redis is unavailable.
     """
 
     redis: Redis
-    lifetime_seconds: int
+    session_seconds: int
+    grant_seconds: int
     clock: Clock
 
     async def add_session(self, provider: str, session_id: str, account: str) -> None:
         """The account signed in with this `sid` of the provider."""
-        await self.redis.set(_session_key(_SESSION, provider, session_id), account, ex=self.lifetime_seconds)
+        await self.redis.set(_session_key(_SESSION, provider, session_id), account, ex=self.session_seconds)
 
     async def find_account(self, provider: str, session_id: str) -> str | None:
-        """The account that signed in with this `sid`, or None."""
+        """The account that signed in with this `sid`; None also after the time that a session lasts."""
         account = await self.redis.get(_session_key(_SESSION, provider, session_id))
         return str(account) if account else None
 
     async def end_session(self, provider: str, session_id: str, *, ends_offline_access: bool) -> None:
         """Everything that began with this `sid` has ended; grants with `offline_access` only if the flag says so."""
         await self._store(_session_key(_LOGOUT, provider, session_id), _Logout(ends_offline_access=ends_offline_access))
+
+    async def shorten_end_of_session(self, provider: str, session_id: str) -> None:
+        """The grants with this `sid` were revoked, so its end need only be known while sessions last.
+
+        Users sign out every day, and grants can last for months.
+        """
+        await self.redis.expire(_session_key(_LOGOUT, provider, session_id), self.session_seconds)
 
     async def end_account(self, provider: str, account: str, *, ends_offline_access: bool) -> None:
         """The same for all sign-ins of the account at this provider until now."""
@@ -85,7 +93,8 @@ class ProviderLogouts:
         return False
 
     async def _store(self, key: str, logout: _Logout) -> None:
-        await self.redis.set(key, _LOGOUT_ADAPTER.dump_json(logout), ex=self.lifetime_seconds)
+        seconds = max(self.session_seconds, self.grant_seconds)
+        await self.redis.set(key, _LOGOUT_ADAPTER.dump_json(logout), ex=seconds)
 
 
 def _session_key(prefix: str, provider: str, session_id: str) -> str:

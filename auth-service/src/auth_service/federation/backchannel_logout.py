@@ -119,7 +119,7 @@ class BackchannelLogout:
 
     async def _end(self, provider: IdentityProvider, claims: Mapping[str, Any]) -> str | None:
         session_id, ends_everything = session_id_of(claims), provider.declared.on_logout is OnLogout.EVERYTHING
-        account = await self._find_account(provider, claims, session_id)
+        account, is_known = await self._find_account(provider, claims, session_id)
         if session_id is not None:
             # Also if the session is not known: a sign-in can be under way, and it must not begin after its end.
             await self.logouts.end_session(provider.id, session_id, ends_offline_access=ends_everything)
@@ -132,23 +132,27 @@ class BackchannelLogout:
             is_of_session = grant.provider == provider.id and session_id in {None, grant.provider_session}
             return is_of_session and (ends_everything or Scope.OFFLINE_ACCESS not in grant.scopes)
 
-        await self.revocation.revoke_all(account, concerns=is_ended)
-        return account
+        ended = await self.revocation.revoke_all(account, concerns=is_ended)
+        if session_id is not None:
+            await self.logouts.shorten_end_of_session(provider.id, session_id)
+        return account if is_known or ended else None
 
     async def _find_account(
         self, provider: IdentityProvider, claims: Mapping[str, Any], session_id: str | None
-    ) -> str | None:
-        """The account of `sid`, otherwise of `sub`. Raises `ProviderFailure` if they belong to different accounts."""
+    ) -> tuple[str | None, bool]:
+        """The account of `sid`, otherwise of `sub`, and whether a session of it is known.
+
+        Raises `ProviderFailure` if `sid` and `sub` belong to different accounts.
+        """
         subject = claims.get(provider.preset.subject_claim)
         if session_id is None and not isinstance(subject, str):
             raise _bad(f"sid and {provider.preset.subject_claim} are both missing")
         identity = await self.identities.find_at(provider.declared, subject) if isinstance(subject, str) else None
-        if session_id is None:
-            return identity.account if identity is not None else None
-        account = await self.logouts.find_account(provider.id, session_id)
-        if account is not None and identity is not None and identity.account != account:
+        by_subject = identity.account if identity is not None else None
+        by_session = await self.logouts.find_account(provider.id, session_id) if session_id is not None else None
+        if by_session is not None and by_subject not in {None, by_session}:
             raise _bad("sid is a session of another user than sub")
-        return account
+        return by_session or by_subject, by_session is not None or session_id is None
 
     async def _refuse(self, provider: IdentityProvider, failure: ProviderFailure, source: RequestSource) -> None:
         log.warning(
