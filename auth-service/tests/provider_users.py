@@ -1,6 +1,7 @@
 """Users of an auth-service that declares identity providers: their browsers, and the requests of their apps."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+from joserfc import jwk
 from openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
 from redis.asyncio import Redis
 from running_auth import Service, StartService
@@ -37,6 +39,19 @@ identity_providers:
     client_secret_file: provider.secret
     name: {{ko: 회사 계정, en: Company account}}
 {more}
+"""
+
+
+def declare_second(folder: Path) -> str:
+    """A second provider, which does not answer."""
+    (folder / "key").write_text(json.dumps(jwk.ECKey.generate_key("P-256").as_dict(private=True)))
+    return """
+  - id: partner
+    issuer: http://localhost:9
+    client_id: auth-service
+    private_key_file: key
+    accounts: linked
+    allow: {everyone: true}
 """
 
 

@@ -1,7 +1,6 @@
 """`identity_providers` and `sign_in` of auth.yaml: presets, and errors with their place and a hint."""
 
 import asyncio
-import json
 import secrets
 import shlex
 import time
@@ -10,9 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from joserfc import jwk
 from openid_provider import OpenIdProvider
-from provider_users import CompanyUser, declare, start_with_provider
+from provider_users import CompanyUser, declare, declare_second, start_with_provider
 from redis.asyncio import Redis
 from running_auth import StartService
 from signing_in import Page, Person, Request
@@ -186,18 +184,6 @@ def test_the_sign_in_page_has_the_declared_ways(
         assert "auth_session" not in user.http.cookies
         assert refused.status_code == 200
     user.http.close()
-
-
-def declare_second(folder: Path) -> str:
-    (folder / "key").write_text(json.dumps(jwk.ECKey.generate_key("P-256").as_dict(private=True)))
-    return """
-  - id: partner
-    issuer: http://localhost:9
-    client_id: auth-service
-    private_key_file: key
-    accounts: linked
-    allow: {everyone: true}
-"""
 
 
 def test_one_provider_and_no_passwords_lead_straight_there(

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -12,7 +13,8 @@ import jwt
 import pytest
 from joserfc import jwk
 from openid_provider import Change, OpenIdProvider, sign
-from provider_users import CompanyUser
+from provider_users import CompanyUser, declare, declare_second, start_with_provider
+from running_auth import StartService
 from signing_in import Page, Request, sent_to_client
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -211,7 +213,19 @@ def test_item_e9_a_response_is_used_once(provider: OpenIdProvider, employee: Com
     assert Page(employee.open(Page(again.text).links["Continue"]).text).action == "/oauth2/consent"
 
 
-def test_item_e15_the_response_of_another_provider(employee: CompanyUser) -> None:
+def test_item_e15_the_response_of_another_provider(
+    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
+) -> None:
+    declaration = declare(provider) + declare_second(tmp_path)
+    service = start_with_provider(start_service, tmp_path, declaration, redis_url=own_redis[0])
+    user = CompanyUser(service, source="10.19.1.1")
+    page = user.http.get(user.callback(Request("app")).replace("/company", "/partner"))
+    assert (page.status_code, REFUSED in page.text) == (400, True)
+    assert "auth_session" not in user.http.cookies
+    user.http.close()
+
+
+def test_item_e15_the_response_at_a_provider_that_is_not_declared(employee: CompanyUser) -> None:
     address = employee.callback(Request("app"))
     assert employee.http.get(address.replace("/company", "/partner")).status_code == 404
     assert employee.http.get(address).status_code == 303

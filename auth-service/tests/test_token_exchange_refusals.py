@@ -33,7 +33,7 @@ from auth_service.grants.token_exchange import ACCESS_TOKEN_URI
 from auth_service.settings import AuthSettings
 from auth_service.tokens.resources import declared_resources
 
-BAD_SUBJECTS = {"no token": None, "empty": "", "no JWT": "x.y.z", "16 KiB": "a" * 16384}
+BAD_SUBJECTS = {"no token": None, "empty": "", "not a JWT": "x.y.z", "16 KiB": "a" * 16384}
 
 
 @pytest.mark.parametrize("token", BAD_SUBJECTS.values(), ids=BAD_SUBJECTS)
