@@ -107,7 +107,13 @@ class ProviderSignIn:
         router = new_router("pages")
         for path, handler, operation_id, summary, table in (
             (PROVIDER_SIGN_IN_PATH, self.respond, "provider-sign-in", "Sign in at a provider", _START_PARAMETERS),
-            (PROVIDER_CALLBACK_PATH, self.respond_to_callback, "provider-callback", "Response of a provider", None),
+            (
+                PROVIDER_CALLBACK_PATH,
+                self.respond_to_callback,
+                "provider-callback",
+                "Response of a provider",
+                CALLBACK_PARAMETERS,
+            ),
         ):
             router.add_api_route(
                 path,
@@ -115,7 +121,7 @@ class ProviderSignIn:
                 operation_id=operation_id,
                 summary=summary,
                 responses=PAGE_RESPONSES,
-                openapi_extra=(table or CALLBACK_PARAMETERS).as_query(),
+                openapi_extra=table.as_query(),
             )
         return router
 

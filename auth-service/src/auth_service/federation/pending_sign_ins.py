@@ -39,7 +39,7 @@ _PENDING_ADAPTER = TypeAdapter(PendingSignIn)
 
 
 def interaction_of(state: str) -> str | None:
-    """The id of the authorization request in this `state`; None if it is not one of ours."""
+    """The id of the authorization request in this `state`; None if this service did not make it."""
     match = _STATE.fullmatch(state)
     return match[1] if match else None
 
