@@ -25,7 +25,7 @@ from auth_service.audit_recorder import AuditRecorder, RequestSource
 from auth_service.declared_providers import OnLogout
 from auth_service.errors import InvalidRequest, TemporarilyUnavailable
 from auth_service.federation.identity_provider import IdentityProvider
-from auth_service.federation.logout_token_rules import LOGOUT_TOKEN_LIFETIME_SECONDS, session_id_of
+from auth_service.federation.logout_token_rules import LOGOUT_TOKEN_LIFETIME_SECONDS, bad_logout_token, session_id_of
 from auth_service.federation.provider_connections import ProviderConnections
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
 from auth_service.http.application import new_router
@@ -108,7 +108,7 @@ class BackchannelLogout:
         """The account whose sign-ins ended; None if there is none. Raises `ProviderFailure` for a used token."""
         used = _USED + hashlib.sha256(f"{provider.id}\n{claims['jti']}".encode()).hexdigest()
         if not await self.redis.set(used, "1", nx=True, ex=LOGOUT_TOKEN_LIFETIME_SECONDS):
-            raise _bad("jti was used before")
+            raise bad_logout_token("jti was used before")
         try:
             return await self._end(provider, claims)
         except ProviderFailure:
@@ -146,12 +146,12 @@ class BackchannelLogout:
         """
         subject = claims.get(provider.preset.subject_claim)
         if session_id is None and not isinstance(subject, str):
-            raise _bad(f"sid and {provider.preset.subject_claim} are both missing")
+            raise bad_logout_token(f"sid and {provider.preset.subject_claim} are both missing")
         identity = await self.identities.find_at(provider.declared, subject) if isinstance(subject, str) else None
         by_subject = identity.account if identity is not None else None
         by_session = await self.logouts.find_account(provider.id, session_id) if session_id is not None else None
         if by_session is not None and by_subject not in {None, by_session}:
-            raise _bad("sid is a session of another user than sub")
+            raise bad_logout_token("sid is a session of another user than sub")
         return by_session or by_subject, by_session is not None or session_id is None
 
     async def _refuse(self, provider: IdentityProvider, failure: ProviderFailure, source: RequestSource) -> None:
@@ -181,7 +181,3 @@ def _error_of(failure: ProviderFailure) -> InvalidRequest | TemporarilyUnavailab
             "the keys of the identity provider are not available", retry_after_seconds=_RETRY_AFTER_SECONDS
         )
     return InvalidRequest("the logout token is not valid; the cause is in the log of this server")
-
-
-def _bad(description: str) -> ProviderFailure:
-    return ProviderFailure(ProviderProblem.BAD_ID_TOKEN, f"logout token: {description}")

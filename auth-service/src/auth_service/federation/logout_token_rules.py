@@ -3,13 +3,13 @@
 The signature, the issuer and the audience are checked as those of an ID token.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from auth_service.federation.id_token_rules import IdTokenContext, check_audience, check_issuer, number_claim
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
 
-__all__ = ["LOGOUT_EVENT", "LOGOUT_TOKEN_LIFETIME_SECONDS", "LOGOUT_TOKEN_RULES", "session_id_of"]
+__all__ = ["LOGOUT_EVENT", "LOGOUT_TOKEN_LIFETIME_SECONDS", "LOGOUT_TOKEN_RULES", "bad_logout_token", "session_id_of"]
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -27,40 +27,40 @@ _ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash")
 def check_type(context: IdTokenContext) -> None:
     kind = context.header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower() not in _TYPES:
-        raise _bad("typ of the header is that of another kind of token")
+        raise bad_logout_token("typ of the header is that of another kind of token")
 
 
 def check_times(context: IdTokenContext) -> None:
     expires_at, issued_at = number_claim(context.claims, "exp"), number_claim(context.claims, "iat")
     if expires_at is None or expires_at + _CLOCK_TOLERANCE_SECONDS <= context.now:
-        raise _bad("exp is missing or past")
+        raise bad_logout_token("exp is missing or past")
     if issued_at is None or issued_at > context.now + _CLOCK_TOLERANCE_SECONDS:
-        raise _bad("iat is missing, or in the future: compare the clocks")
+        raise bad_logout_token("iat is missing, or in the future: compare the clocks")
     if issued_at < context.now - _MAX_AGE_SECONDS - _CLOCK_TOLERANCE_SECONDS:
-        raise _bad("iat is more than five minutes ago")
+        raise bad_logout_token("iat is more than five minutes ago")
 
 
 def check_event(context: IdTokenContext) -> None:
     events: Any = context.claims.get("events")
     if not isinstance(events, dict) or not isinstance(cast("dict[str, Any]", events).get(LOGOUT_EVENT), dict):
-        raise _bad("events does not have the event of a logout")
+        raise bad_logout_token("events does not have the event of a logout")
 
 
 def check_no_id_token_claims(context: IdTokenContext) -> None:
     """An ID token must not be accepted in place of a logout token."""
     found = [name for name in _ID_TOKEN_CLAIMS if name in context.claims]
     if found:
-        raise _bad(f"{found[0]} must not be in a logout token")
+        raise bad_logout_token(f"{found[0]} must not be in a logout token")
 
 
 def check_ids(context: IdTokenContext) -> None:
     if not _is_id(context.claims.get("jti")):
-        raise _bad("jti is missing or not usable")
+        raise bad_logout_token("jti is missing or not usable")
     for name in ("sub", "sid"):
         if name in context.claims and not _is_id(context.claims[name]):
-            raise _bad(f"{name} is not usable")
+            raise bad_logout_token(f"{name} is not usable")
     if not {"sub", "sid"} & context.claims.keys():
-        raise _bad("sub and sid are both missing")
+        raise bad_logout_token("sub and sid are both missing")
 
 
 LOGOUT_TOKEN_RULES: tuple[Callable[[IdTokenContext], None], ...] = (
@@ -74,7 +74,7 @@ LOGOUT_TOKEN_RULES: tuple[Callable[[IdTokenContext], None], ...] = (
 )
 
 
-def session_id_of(claims: Any) -> str | None:
+def session_id_of(claims: Mapping[str, Any]) -> str | None:
     """`sid` of an ID token or a logout token: the session at the provider; None if it is absent or not usable."""
     value = claims.get("sid")
     return value if _is_id(value) else None
@@ -84,5 +84,6 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _MAX_ID_CHARACTERS and value.isprintable()
 
 
-def _bad(description: str) -> ProviderFailure:
+def bad_logout_token(description: str) -> ProviderFailure:
+    """The failure of a logout token that is refused for this reason."""
     return ProviderFailure(ProviderProblem.BAD_ID_TOKEN, f"logout token: {description}")

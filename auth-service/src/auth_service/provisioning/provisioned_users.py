@@ -76,7 +76,7 @@ class ProvisionedUsers:
         subject = _subject_of(provider, user)
         existing = await self.identities.find_at(provider.declared, subject)
         if existing is not None:
-            await self._make_way(provider, existing)
+            await self._remove_deleted_identity(provider, existing)
         await self._require_unused(user)
         now = self.clock()
         identity = Identity(
@@ -151,8 +151,8 @@ class ProvisionedUsers:
                 account.subject, lambda stored: replace(stored, name=wanted.display_name, email=wanted.email)
             )
 
-    async def _make_way(self, provider: IdentityProvider, existing: Identity) -> None:
-        """Permits a new account for a person whose account the provider deleted. Raises `ScimNotUnique` otherwise."""
+    async def _remove_deleted_identity(self, provider: IdentityProvider, existing: Identity) -> None:
+        """Removes the identity of a user whom the provider deleted. Raises `ScimNotUnique` otherwise."""
         if existing.is_deleted and not existing.is_deleted_by_provider:
             raise ScimNotUnique("an operator deleted the account; `auth-service user allow` permits a new one")
         account = await self.store.find(existing.account)
