@@ -180,6 +180,16 @@ async def test_an_overloaded_upstream_is_unavailable(misbehaving: Callable[..., 
     assert recorded["reason"] == "upstream_unavailable"
 
 
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "500 Error"])
+async def test_calls_that_are_not_served_do_not_keep_others_from_the_upstream(
+    misbehaving: Callable[..., Any], status: str
+) -> None:
+    running = await misbehaving(body(b"", status=status))
+    for _ in range(6):
+        await running.refusal()
+    assert running.upstream.calls == 6
+
+
 async def test_a_silent_upstream_is_given_up(misbehaving: Callable[..., Any]) -> None:
     running = await misbehaving(lambda _: b"", **GIVES_UP_SOON)
     running.upstream.respond = _never

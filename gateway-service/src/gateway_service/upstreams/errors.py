@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 from security_common.errors import SecurityError
 
 __all__ = [
+    "RequestNotServed",
     "SessionLost",
     "UpstreamBusy",
     "UpstreamError",
@@ -14,22 +15,25 @@ __all__ = [
     "UpstreamRefusedCredential",
     "UpstreamTimeout",
     "UpstreamUnavailable",
+    "UpstreamUnreachable",
 ]
 
 
 class UpstreamFailure(SecurityError):
     """The base class. `is_outage` is whether the circuit breaker counts it: the upstream did not answer in time.
 
-    `was_asked` is whether the upstream was asked at all, so that the failure says something about it.
+    `affects_all` is whether the calls of all callers would fail in the same way. `was_asked` is whether the upstream
+    was asked at all, so that the failure says something about it.
     """
 
     error: ClassVar[str] = "upstream_unavailable"
     is_outage: ClassVar[bool] = False
+    affects_all: ClassVar[bool] = False
     was_asked: ClassVar[bool] = True
 
 
 class UpstreamUnavailable(UpstreamFailure):
-    """The upstream cannot be reached, or answers that it cannot serve now."""
+    """The upstream has closed the connection or the program has ended, or a proxy had no answer from it in time."""
 
     error: ClassVar[str] = "upstream_unavailable"
     is_outage: ClassVar[bool] = True
@@ -38,6 +42,18 @@ class UpstreamUnavailable(UpstreamFailure):
     def named(cls, upstream: str, *, retry_seconds: int = 10) -> Self:
         """The error for this upstream."""
         return cls(f"{upstream} is unavailable", hint=f"try again in {retry_seconds} seconds")
+
+
+class UpstreamUnreachable(UpstreamUnavailable):
+    """The upstream accepts no connection, or answers that it is not available (502, 503)."""
+
+    affects_all: ClassVar[bool] = True
+
+
+class RequestNotServed(UpstreamUnavailable):
+    """The upstream answers that it cannot serve this request (429, 500). Other callers or arguments may be served."""
+
+    is_outage: ClassVar[bool] = False
 
 
 class UpstreamPaused(UpstreamUnavailable):

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -11,10 +11,12 @@ import aiohttp
 
 from gateway_service.declaration import DeclarationInvalid, UpstreamDeclaration
 from gateway_service.upstreams.errors import (
+    RequestNotServed,
     UpstreamProtocolViolation,
     UpstreamRefusedCredential,
     UpstreamTimeout,
     UpstreamUnavailable,
+    UpstreamUnreachable,
 )
 from gateway_service.upstreams.received_messages import (
     NotificationRate,
@@ -37,8 +39,13 @@ KEEP_ALIVE_SECONDS = 4.0
 _ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 """A server may send nothing on an event stream as long as no request is in progress."""
 
-# With one of these the request was not processed, or the server is overloaded or being restarted.
-_UNAVAILABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
+_UNAVAILABLE_STATUSES: Mapping[int, type[UpstreamUnavailable]] = {
+    429: RequestNotServed,
+    500: RequestNotServed,
+    502: UpstreamUnreachable,
+    503: UpstreamUnreachable,
+    504: UpstreamUnavailable,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +161,8 @@ class HttpExchange:
                 ) as response,
             ):
                 yield response
-        except aiohttp.ConnectionTimeoutError as failure:
-            raise UpstreamUnavailable.named(name) from failure
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as failure:
+            raise UpstreamUnreachable.named(name) from failure
         except TimeoutError as failure:
             raise UpstreamTimeout.named(name) from failure
         except aiohttp.ClientPayloadError as failure:
@@ -170,7 +177,7 @@ class HttpExchange:
         if status in {401, 403}:
             raise UpstreamRefusedCredential(self._declaration.name, status=status)
         if status in _UNAVAILABLE_STATUSES:
-            raise UpstreamUnavailable.named(self._declaration.name)
+            raise _UNAVAILABLE_STATUSES[status].named(self._declaration.name)
         if 300 <= status < 400:
             raise self._violation("answered with a redirect")
         if response.headers.get("content-encoding", "identity") != "identity":

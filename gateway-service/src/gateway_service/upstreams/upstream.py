@@ -95,7 +95,9 @@ class Upstream:
         """`mask` masks personal data in what a program writes to its standard error, before it is logged."""
         self.declaration = declaration
         self.name = declaration.name
-        self.breaker = CircuitBreaker(declaration.name, max_in_flight=declaration.max_in_flight)
+        self.breaker = CircuitBreaker(
+            declaration.name, max_in_flight=declaration.max_in_flight, trial_seconds=declaration.silent_seconds
+        )
         self.era: ProtocolEra | None = None
         self.instructions: str | None = None
         self.capabilities: Mapping[str, Any] = {}
@@ -128,7 +130,7 @@ class Upstream:
         the credential, or because the session is unknown. A task that is cancelled here cancels the request at the
         server as well.
         """
-        with self.breaker.call():
+        with self.breaker.call(call.owner):
             try:
                 return await self._send(call)
             except SessionLost:
