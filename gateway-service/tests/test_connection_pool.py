@@ -13,13 +13,16 @@ pytestmark = pytest.mark.anyio
 class FakeConnection:
     """A connection that only has a state."""
 
-    def __init__(self, number: int, *, is_shared: bool, is_stateful: bool) -> None:
+    def __init__(self, server: "Server", number: int, *, is_shared: bool, is_stateful: bool) -> None:
+        self.server = server
         self.number = number
         self.is_shared = is_shared
         self.is_stateful = is_stateful
         self.is_closed = False
 
     async def close(self) -> None:
+        self.server.closing.set()
+        await self.server.may_close.wait()
         self.is_closed = True
 
 
@@ -32,6 +35,9 @@ class Server:
         self.opened: list[FakeConnection] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.closing = asyncio.Event()
+        self.may_close = asyncio.Event()
+        self.may_close.set()
         self.failure: Exception | None = None
         self.now = 1000.0
         self.pool = ConnectionPool(
@@ -39,7 +45,7 @@ class Server:
         )
 
     async def open(self, _owner: str) -> FakeConnection:
-        connection = FakeConnection(len(self.opened) + 1, is_shared=self.is_shared, is_stateful=self.is_stateful)
+        connection = FakeConnection(self, len(self.opened) + 1, is_shared=self.is_shared, is_stateful=self.is_stateful)
         self.opened.append(connection)
         await self.may_answer.wait()
         if self.failure is not None:
@@ -131,6 +137,27 @@ async def test_more_callers_than_allowed_are_refused_while_all_are_served() -> N
         await server.pool.acquire("c")
     server.pool.release(first)
     assert await server.use("c") == 3
+
+
+async def test_connections_that_are_being_closed_count_as_well() -> None:
+    server = Server(max_connections=1)
+    server.may_close.clear()
+    await server.use("a")
+    waiting = asyncio.create_task(server.use("b"))
+    await server.closing.wait()
+    assert len(server.opened) == 1
+    server.may_close.set()
+    assert await waiting == 2
+
+
+async def test_a_connection_that_was_lost_counts_until_its_calls_have_ended() -> None:
+    server = Server(max_connections=1)
+    lost = await server.pool.acquire("a")
+    server.pool.discard(lost)
+    with pytest.raises(UpstreamBusy):
+        await server.pool.acquire("b")
+    server.pool.release(lost)
+    assert await server.use("b") == 2
 
 
 async def test_an_idle_connection_is_closed_unless_a_call_uses_it() -> None:

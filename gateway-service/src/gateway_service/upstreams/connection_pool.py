@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -155,16 +156,18 @@ class ConnectionPool(Generic[ConnectionT]):
             await asyncio.wait(tuple(self._closing))
 
     def _start_opening(self, owner: str) -> PooledConnection[ConnectionT]:
-        if len(self._entries) >= self._max_connections:
+        if len(self._entries) + len(self._discarded) >= self._max_connections:
             idle = next((each for each in self._entries.values() if not each.uses), None)
             if idle is None:
                 raise UpstreamBusy(f"{self._upstream} has too many callers at present", hint="try again in a moment")
             self.discard(idle)
-        opening = asyncio.create_task(self._open_connection(owner), name=f"open-connection-{self._upstream}")
+        opening = asyncio.create_task(self._open(owner), name=f"open-connection-{self._upstream}")
         entry = PooledConnection(owner, opening, uses=0, last_used=self._clock())
         self._entries[owner] = entry
         if self._sweeping is None:
-            self._sweeping = asyncio.create_task(self._sweep(), name=f"close-idle-connections-{self._upstream}")
+            # In a context of its own: that of the present request would be kept as long as the pool exists.
+            name = f"close-idle-connections-{self._upstream}"
+            self._sweeping = asyncio.create_task(self._sweep(), name=name, context=Context())
         return entry
 
     def _start_closing(self, entry: PooledConnection[ConnectionT]) -> None:
@@ -172,6 +175,12 @@ class ConnectionPool(Generic[ConnectionT]):
         task = asyncio.create_task(_close(entry), name=f"close-connection-{self._upstream}")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    async def _open(self, owner: str) -> ConnectionT:
+        """Opens a connection once there are few enough, with those that are being closed."""
+        while self._closing and self.open_connections > self._max_connections:
+            await asyncio.wait(tuple(self._closing), return_when=asyncio.FIRST_COMPLETED)
+        return await self._open_connection(owner)
 
     async def _sweep(self) -> None:
         while True:
