@@ -22,6 +22,9 @@ __all__ = ["HttpConnection", "HttpTransport"]
 
 MAX_SESSIONS = 1000
 SESSION_IDLE_SECONDS = 30 * 60.0
+MAX_CANCELLATIONS = 16
+"""Cancellations that are sent at the same time on one connection. Further ones are left out."""
+CANCELLATION_SECONDS = 5.0
 _ACCEPT = "application/json, text/event-stream"
 
 
@@ -148,13 +151,17 @@ class HttpConnection:
         It is sent in a task of its own, because a cancelled task cannot wait for it.
         """
         params = {"requestId": message_id, "reason": "the caller is gone or the time is over"}
+        if len(self._cancellations) >= MAX_CANCELLATIONS:
+            return  # the upstream does not accept those before either
         sending = asyncio.create_task(self._notify_quietly(identity, "notifications/cancelled", params))
         self._cancellations.add(sending)
         sending.add_done_callback(self._cancellations.discard)
 
     async def _notify_quietly(self, identity: Mapping[str, str], method: str, params: Mapping[str, Any]) -> None:
-        with contextlib.suppress(SecurityError):  # the upstream may be down, and the caller has its answer
-            await self._notify_as(identity, method, params)
+        # The upstream may be down, and the caller has its answer.
+        with contextlib.suppress(SecurityError, TimeoutError):
+            async with asyncio.timeout(CANCELLATION_SECONDS):
+                await self._notify_as(identity, method, params)
 
     def _headers(self, identity: Mapping[str, str], trace_id: str, headers: Mapping[str, str]) -> dict[str, str]:
         """Every header of a request. None of them is taken from the request of a client."""
