@@ -31,7 +31,17 @@ async def start(start_gateway: Callable[..., Any]) -> AsyncIterator[Callable[...
         yield start_one
 
 
-@pytest.mark.parametrize("kind", ["the same cursor", "a new cursor each time", "empty cursor", "thousands of tools"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "the same cursor",
+        "a new cursor each time",
+        "empty cursor",
+        "thousands of tools",
+        "thousands of tools on a page",
+        "large pages",
+    ],
+)
 async def test_item_g29_a_list_without_an_end_is_given_up(start: Callable[..., Any], kind: str) -> None:
     cursors = {"the same cursor": lambda _: "c", "empty cursor": lambda _: ""}
 
@@ -39,13 +49,25 @@ async def test_item_g29_a_list_without_an_end_is_given_up(start: Callable[..., A
         if request["method"] == "server/discover":
             return json_response(request, {"supportedVersions": ["2026-07-28"], "capabilities": {}})
         cursor = cursors.get(kind, lambda each: f"c-{each['id']}")(request)
-        tools = [TOOL] * (1500 if kind == "thousands of tools" else 1)
+        if kind == "thousands of tools on a page":
+            return json_response(request, {"tools": [TOOL] * 2001})
+        tools = [{**TOOL, "description": "a" * 2_000_000}] if kind == "large pages" else [TOOL]
+        tools *= 1500 if kind == "thousands of tools" else 1
         return json_response(request, {"tools": tools, "nextCursor": cursor})
 
     gateway, upstream = await start(result_of)
-    assert await gateway.wait_for_problem("crm") == "crm sent a list of tools without an end"
+    too_many = kind in {"thousands of tools", "thousands of tools on a page"}
+    problem = "a list with more than 2000 tools" if too_many else "a list of tools without an end"
+    assert await gateway.wait_for_problem("crm") == f"crm sent {problem}"
     asked = [request["method"] for request in upstream.requests].count("tools/list")
-    expected = {"the same cursor": 2, "empty cursor": 2, "thousands of tools": 2, "a new cursor each time": 65}
+    expected = {
+        "the same cursor": 2,
+        "empty cursor": 2,
+        "thousands of tools": 2,
+        "thousands of tools on a page": 1,
+        "large pages": 9,
+        "a new cursor each time": 65,
+    }
     assert asked <= expected[kind]
     assert await gateway.tool_names() == []
 

@@ -94,10 +94,11 @@ class GenerationMaker:
         if PIIPolicy.ENCRYPT in declaration.policies:
             self.dependencies.require_encryption_key()
         configuration = self.dependencies.detector.configuration
-        catalogue = Catalogue(declaration, configuration, is_local=self.settings.is_local, lock=lock)
+        protect = partial(protect_definition, self.dependencies)
+        catalogue = Catalogue(declaration, configuration, is_local=self.settings.is_local, lock=lock, protect=protect)
         components = OfferedComponents(
             declaration,
-            partial(protect_definition, self.dependencies),
+            protect,
             catalogue.approved,
             is_contacted=lambda name: catalogue.source_problem(name) is None,
         )
@@ -184,7 +185,7 @@ def protected_resource(settings: GatewaySettings, url: str) -> ProtectedResource
 def protect_definition(
     dependencies: PolicyDependencies, policy: PIIPolicy, definition: dict[str, Any]
 ) -> dict[str, Any]:
-    """The definition of a prompt or resource as it may be shown: with personal data masked, unless it is observed."""
+    """The definition as it may be shown: with personal data masked, unless the policy is to observe."""
     if policy is PIIPolicy.OBSERVE:
         return definition
     return protect_parameters(walk_without_call(dependencies), definition)

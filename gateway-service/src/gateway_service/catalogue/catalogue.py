@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 
 from gateway_service.catalogue.approved_sources import SourceNotApproved, find_source_problem
 from gateway_service.catalogue.definition_changes import ChangeKind, DefinitionChange, find_changes
+from gateway_service.catalogue.definition_texts import ProtectDefinition
 from gateway_service.catalogue.definitions import DefinitionKind, OfferedDefinitions
 from gateway_service.catalogue.lock_file import ApprovedUpstream, Lock
 from gateway_service.catalogue.tool_definitions import GatewayTool
 from gateway_service.catalogue.upstream_tools import UpstreamTools, make_tools, tools_of_named_rules
-from gateway_service.declaration import GatewayDeclaration
+from gateway_service.declaration import GatewayDeclaration, UpstreamDeclaration
 from security_common.pii import PIIConfiguration
 from security_common.tool_scopes import ScopeRule
 
@@ -19,6 +20,7 @@ __all__ = ["ALL", "Address", "Catalogue"]
 ALL = ""
 """The name of the address with all upstreams."""
 
+MAX_INSTRUCTIONS_CHARACTERS = 16 * 1024
 MAX_LIVE_TOOLS = 4000
 """Tools of an upstream with live lists that are known at once. Beyond it, those of the last list remain."""
 
@@ -87,11 +89,16 @@ class Catalogue:
         *,
         is_local: bool,
         lock: Lock | None = None,
+        protect: ProtectDefinition | None = None,
     ) -> None:
-        """`is_local` is whether gateway and issuer are on this machine."""
+        """`is_local` is whether gateway and issuer are on this machine.
+
+        `protect` is applied to what no person has approved: the texts of tools and the instructions.
+        """
         self._declarations = {each.name: each for each in declaration.upstreams}
         self._configuration = configuration
         self._is_local = is_local
+        self._protect = protect
         self._source_problems = {each.name: find_source_problem(each, lock) for each in declaration.upstreams}
         self._approved = {
             each.name: lock.upstreams[each.name] if self.source_problem(each.name) is None else ApprovedUpstream()
@@ -124,6 +131,11 @@ class Catalogue:
         """What was approved of this upstream; None if it is not pinned, so that its own definitions are offered."""
         return self._approved.get(upstream)
 
+    def instructions(self, upstream: str) -> str | None:
+        """What clients are told about how to use this upstream; None if it has said nothing, or was not reached."""
+        instructions = self._found[upstream].instructions
+        return instructions[:MAX_INSTRUCTIONS_CHARACTERS] if instructions else None
+
     def changes(self, upstream: str) -> tuple[DefinitionChange, ...]:
         """The differences between what this upstream offered last and what was approved."""
         return self._found[upstream].changes
@@ -155,8 +167,10 @@ class Catalogue:
         declaration = self._declarations[upstream]
         approved = self._approved.get(upstream)
         if approved is None:
-            tools = make_tools(declaration, offered.tools, self._configuration, is_local=self._is_local)
-            return replace(tools, offered=offered)
+            tools = make_tools(
+                declaration, offered.tools, self._configuration, is_local=self._is_local, protect=self._protect
+            )
+            return replace(tools, offered=offered, instructions=self._protected_instructions(declaration, offered))
         changes = find_changes(approved, offered)
         removed = {
             each.name for each in changes if each.kind is DefinitionKind.TOOL and each.change_kind is ChangeKind.REMOVED
@@ -165,7 +179,7 @@ class Catalogue:
             each.definition for name, each in approved.of(DefinitionKind.TOOL).items() if name not in removed
         ]
         tools = make_tools(declaration, definitions, self._configuration, is_local=self._is_local)
-        return replace(tools, changes=changes, offered=offered)
+        return replace(tools, changes=changes, offered=offered, instructions=approved.instructions)
 
     def publish(self, tools: UpstreamTools) -> None:
         """Replaces what is known of one upstream. One with live lists keeps the tools of other callers, up to a limit.
@@ -184,8 +198,9 @@ class Catalogue:
 
     def add_live(self, tools: UpstreamTools) -> None:
         """Makes tools known that an upstream with live lists has for some caller."""
-        if not tools.tools.keys() <= self._found[tools.upstream].tools.keys():
-            self.publish(tools)
+        known = self._found[tools.upstream]
+        if not tools.tools.keys() <= known.tools.keys():
+            self.publish(replace(tools, instructions=known.instructions))
 
     def update(self, upstream: str, offered: OfferedDefinitions) -> None:
         """`prepare` and `publish` at once."""
@@ -205,7 +220,17 @@ class Catalogue:
         if approved is None:
             return tools_of_named_rules(declaration, self._configuration, is_local=self._is_local)
         definitions = [each.definition for each in approved.of(DefinitionKind.TOOL).values()]
-        return make_tools(declaration, definitions, self._configuration, is_local=self._is_local)
+        tools = make_tools(declaration, definitions, self._configuration, is_local=self._is_local)
+        return replace(tools, instructions=approved.instructions)
+
+    def _protected_instructions(self, declaration: UpstreamDeclaration, offered: OfferedDefinitions) -> str | None:
+        """The beginning of the instructions, without personal data if the upstream's policy is not to observe."""
+        if not offered.instructions:
+            return None
+        text = offered.instructions[:MAX_INSTRUCTIONS_CHARACTERS]
+        if self._protect is None:
+            return text
+        return self._protect(declaration.default_rule.result, {"instructions": text})["instructions"]
 
     def _publish_combined(self) -> None:
         """Sets the tools of the address with all upstreams, and those whose calls are refused."""

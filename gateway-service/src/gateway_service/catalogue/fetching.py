@@ -18,22 +18,22 @@ async def fetch_definitions(upstream: Upstream) -> OfferedDefinitions:
     Prompts and resources are requested only if the upstream declares the capability. Tools are requested in any case,
     because servers without tools are rare.
     """
-    await upstream.probe()
+    described = await upstream.probe()
     tools = await _list(upstream, "tools/list", "tools")
     prompts: list[Any] = []
     resources: list[Any] = []
     templates: list[Any] = []
-    if "prompts" in upstream.capabilities:
+    if "prompts" in described.capabilities:
         prompts = await _list(upstream, "prompts/list", "prompts")
-    if "resources" in upstream.capabilities:
+    if "resources" in described.capabilities:
         resources = await _list(upstream, "resources/list", "resources")
         templates = await _list(upstream, "resources/templates/list", "resourceTemplates")
     tools, prompts, resources, templates = await asyncio.to_thread(
         _without_spelling, [tools, prompts, resources, templates]
     )
     return OfferedDefinitions(
-        protocol_version=upstream.era.value if upstream.era else "",
-        instructions=upstream.instructions,
+        protocol_version=described.era.value,
+        instructions=described.instructions,
         tools=tools,
         prompts=prompts,
         resources=resources,

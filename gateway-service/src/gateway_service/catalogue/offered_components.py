@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from gateway_service.catalogue.catalogue import ALL
+from gateway_service.catalogue.definition_texts import ProtectDefinition
 from gateway_service.catalogue.definitions import DefinitionKind, OfferedDefinitions
 from gateway_service.catalogue.lock_file import ApprovedUpstream
 from gateway_service.catalogue.resource_uris import (
@@ -23,16 +24,8 @@ from gateway_service.catalogue.tool_definitions import make_secured
 from gateway_service.declaration import GatewayDeclaration, RulePatterns, ToolRule, UpstreamDeclaration
 from gateway_service.wire.json_rpc import encode
 from security_common.tool_policy import DeclaredArguments, SecuredTool
-from security_common.tool_policy.policy import PIIPolicy
 
-__all__ = [
-    "AddressComponents",
-    "GatewayPrompt",
-    "GatewayResource",
-    "OfferedComponents",
-    "ProtectDefinition",
-    "UpstreamComponents",
-]
+__all__ = ["AddressComponents", "GatewayPrompt", "GatewayResource", "OfferedComponents", "UpstreamComponents"]
 
 MAX_DEFINITION_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128
@@ -40,9 +33,6 @@ MAX_NAME_CHARACTERS = 128
 _PROMPT_MEMBERS = ("title", "description", "arguments", "icons")
 _MAX_CHARACTERS = {"name": MAX_NAME_CHARACTERS, "uri": MAX_URI_CHARACTERS, "uriTemplate": MAX_URI_CHARACTERS}
 _RESOURCE_MEMBERS = ("name", "title", "description", "mimeType", "annotations", "size", "icons")
-
-ProtectDefinition = Callable[[PIIPolicy, dict[str, Any]], dict[str, Any]]
-"""Returns a definition without the personal data that its policy does not let pass. Raises `SecurityError`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

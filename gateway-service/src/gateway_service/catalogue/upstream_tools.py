@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from gateway_service.catalogue.definition_changes import DefinitionChange
+from gateway_service.catalogue.definition_texts import ProtectDefinition, protect_definition_texts
 from gateway_service.catalogue.definitions import OfferedDefinitions
 from gateway_service.catalogue.tool_definitions import DefinitionRefused, GatewayTool, make_tool, tool_name_of
 from gateway_service.declaration import UpstreamDeclaration
 from security_common.pii import PIIConfiguration
+from security_common.tool_policy import TooMuchData
 
 __all__ = ["UpstreamTools", "make_tools", "tools_of_named_rules"]
 
@@ -27,12 +30,21 @@ class UpstreamTools:
     notices: tuple[str, ...] = ()
     changes: tuple[DefinitionChange, ...] = ()
     offered: OfferedDefinitions | None = field(default=None, repr=False)
+    instructions: str | None = field(default=None, repr=False)
 
 
 def make_tools(
-    declaration: UpstreamDeclaration, definitions: Sequence[Any], configuration: PIIConfiguration, *, is_local: bool
+    declaration: UpstreamDeclaration,
+    definitions: Sequence[Any],
+    configuration: PIIConfiguration,
+    *,
+    is_local: bool,
+    protect: ProtectDefinition | None = None,
 ) -> UpstreamTools:
-    """The tools of these definitions, in the order of names. It may run in another thread."""
+    """The tools of these definitions, in the order of names. It may run in another thread.
+
+    `protect` is applied to their texts, unless a person has approved them.
+    """
     notices: list[str] = []
     tools: dict[str, GatewayTool] = {}
     names = Counter(tool_name_of(definition) for definition in definitions)
@@ -49,7 +61,11 @@ def make_tools(
             continue
         try:
             members = cast("dict[str, Any]", definition)
+            if protect is not None:
+                members = protect_definition_texts(members, partial(protect, rule.result))
             tools[name] = make_tool(declaration.name, name, rule, members, configuration)
+        except TooMuchData:
+            notices.append(f"{name} is left out: its definition is too large to be searched for personal data")
         except DefinitionRefused as refusal:
             notices.append(f"{name} is left out: {refusal}")
     notices += _unused_rules(declaration, [name for name in names if name is not None])

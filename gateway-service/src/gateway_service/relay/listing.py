@@ -24,7 +24,6 @@ __all__ = ["UNAVAILABLE", "Listing"]
 UNAVAILABLE = "mcp-oauth2-gateway/unavailable"
 """The member of `_meta` with the upstreams whose tools are missing in the list, because they were not reached."""
 
-MAX_INSTRUCTIONS_CHARACTERS = 16 * 1024
 LIST_LIFETIME_MS = 60_000
 
 
@@ -38,7 +37,6 @@ class Listing:
         self._address = address
         self._catalogue = catalogue
         self._components = components.addresses[address.name]
-        self._upstream = upstreams.get(address.name)
         self._live = LiveLists(address, catalogue, upstreams)
         self._capabilities: dict[str, Any] = {"tools": {}, "logging": {}}
         self.has_live_tools = bool(self._live.names)
@@ -160,12 +158,8 @@ class Listing:
         if self._address.name == ALL:
             names = ", ".join(self._address.upstreams)
             return {"instructions": f"Tools of several servers: {names}. Each name begins with that of its server."}
-        approved = self._catalogue.approved(self._address.name)
-        if approved is not None:
-            instructions = approved.instructions
-        else:
-            instructions = self._upstream.instructions if self._upstream is not None else None
-        return {"instructions": instructions[:MAX_INSTRUCTIONS_CHARACTERS]} if instructions else {}
+        instructions = self._catalogue.instructions(self._address.name)
+        return {"instructions": instructions} if instructions else {}
 
 
 def _require_first_page(request: Request) -> None:

@@ -19,7 +19,7 @@ from gateway_service.relay.relayed_notifications import RelayedNotifications, re
 from gateway_service.relay.upstream_results import InvalidResult
 from gateway_service.upstreams import Upstream, UpstreamCall
 from gateway_service.upstreams.errors import UpstreamError, UpstreamFailure, UpstreamProtocolViolation
-from gateway_service.upstreams.upstream import ProtocolEra
+from gateway_service.upstreams.server_description import ProtocolEra
 from gateway_service.wire.json_rpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,

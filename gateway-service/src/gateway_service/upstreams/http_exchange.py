@@ -148,18 +148,15 @@ class HttpExchange:
         """The response to a request. What fails while it is used becomes an `UpstreamFailure`."""
         name = self._declaration.name
         try:
-            async with (
-                asyncio.timeout(None if is_endless else self._declaration.longest_seconds),
-                self._connections.client.request(
-                    method,
-                    url,
-                    data=body,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=_ENDLESS if is_endless else self._timeout,
-                    ssl=self._tls,
-                ) as response,
-            ):
+            async with self._connections.client.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=_ENDLESS if is_endless else self._timeout,
+                ssl=self._tls,
+            ) as response:
                 yield response
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as failure:
             raise UpstreamUnreachable.named(name) from failure

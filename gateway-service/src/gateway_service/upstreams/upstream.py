@@ -2,9 +2,9 @@
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -12,10 +12,17 @@ from gateway_service.credentials import Credential
 from gateway_service.declaration import UpstreamDeclaration
 from gateway_service.upstreams.circuit_breaker import CircuitBreaker
 from gateway_service.upstreams.connection_pool import ConnectionPool, PooledConnection
-from gateway_service.upstreams.errors import SessionLost, UpstreamError, UpstreamProtocolViolation, UpstreamTimeout
+from gateway_service.upstreams.errors import (
+    SessionLost,
+    UpstreamError,
+    UpstreamFailure,
+    UpstreamProtocolViolation,
+    UpstreamTimeout,
+)
 from gateway_service.upstreams.http_exchange import HttpConnections
 from gateway_service.upstreams.http_transport import HttpTransport
 from gateway_service.upstreams.program_process import MaskText
+from gateway_service.upstreams.server_description import ProtocolEra, ServerDescription
 from gateway_service.upstreams.sse_transport import SseTransport
 from gateway_service.upstreams.stdio_transport import StdioTransport
 from gateway_service.upstreams.transport import (
@@ -26,7 +33,7 @@ from gateway_service.upstreams.transport import (
     OutgoingRequest,
     Transport,
 )
-from gateway_service.wire.json_rpc import INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION
+from gateway_service.wire.json_rpc import INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION, encode
 from gateway_service.wire.versions import (
     CLIENT_CAPABILITIES,
     CLIENT_INFO,
@@ -37,20 +44,14 @@ from gateway_service.wire.versions import (
     implementation,
 )
 
-__all__ = ["ProtocolEra", "Upstream", "UpstreamCall"]
+__all__ = ["Upstream", "UpstreamCall"]
 
 MAX_PAGES = 64
+MAX_PAGES_BYTES = 16 * 1024 * 1024
 MAX_ITEMS = 2000
 
 _CODES_OF_ANOTHER_ERA = frozenset({INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION})
 """Errors with which a server of another era refuses the handshake."""
-
-
-class ProtocolEra(Enum):
-    """The two kinds of protocol versions."""
-
-    HANDSHAKE = LATEST_HANDSHAKE_VERSION
-    STATELESS = STATELESS_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +100,6 @@ class Upstream:
             declaration.name, max_in_flight=declaration.max_in_flight, trial_seconds=declaration.silent_seconds
         )
         self.era: ProtocolEra | None = None
-        self.instructions: str | None = None
-        self.capabilities: Mapping[str, Any] = {}
-        """What the server has declared that it can do, once its era is known."""
         self._credential = credential
         self._transport = _make_transport(declaration, connections, credential, mask)
         self._pool = ConnectionPool(
@@ -111,8 +109,12 @@ class Upstream:
             idle_seconds=self._transport.idle_seconds,
         )
         self._eras = WeakKeyDictionary[Connection, ProtocolEra]()
+        self._descriptions = WeakKeyDictionary[Connection, ServerDescription]()
+        """What the server has said about itself to the gateway. What it says to a caller may be about this caller."""
         self._ids = itertools.count(1)
         self._finding_era = asyncio.Lock()
+        self._opening_failure: UpstreamFailure | None = None
+        """The last outage while the era was being found."""
         self._list_change_handlers: list[ListChangeHandler] = []
 
     def watch_list_changes(self, handler: ListChangeHandler) -> None:
@@ -128,35 +130,42 @@ class Upstream:
 
         A request is sent again only if the upstream has refused it before it was processed: because of the version or
         the credential, or because the session is unknown. A task that is cancelled here cancels the request at the
-        server as well.
+        server as well. All of it together takes no longer than `longest` of the declaration.
         """
         with self.breaker.call(call.owner):
-            try:
+            async with self._time_limit():
+                try:
+                    return await self._send(call)
+                except SessionLost:
+                    pass
+                except UpstreamError as error:
+                    if error.code != UNSUPPORTED_PROTOCOL_VERSION:
+                        raise
                 return await self._send(call)
-            except SessionLost:
-                pass
-            except UpstreamError as error:
-                if error.code != UNSUPPORTED_PROTOCOL_VERSION:
-                    raise
-            return await self._send(call)
 
-    async def probe(self) -> None:
-        """Finds out which versions the server speaks, also if that is known. Raises as `call`."""
+    async def probe(self) -> ServerDescription:
+        """What the server says about itself to the gateway, asked again. Raises as `call`."""
         with self.breaker.call():
-            async with self._finding_era:
-                known = self.era
+            async with self._time_limit(), self._finding_era:
+                was_known = self.era is not None
                 entry = await self._pool.acquire("")
                 try:
-                    is_stateless = await self._discover(entry.connection, "") if known else None
+                    found = self._descriptions.get(entry.connection)
+                    if was_known or found is None:
+                        found = await self._describe(entry.connection)
                 finally:
                     self._pool.release(entry)
-                if known and is_stateless != (known is ProtocolEra.STATELESS):
+                if found is None:
                     self._forget_era()
-                    self._pool.release(await self._pool.acquire(""))
+                    entry = await self._pool.acquire("")
+                    found = self._descriptions[entry.connection]
+                    self._pool.release(entry)
+                return found
 
     async def list_items(self, method: str, member: str, *, owner: str = "") -> list[Any]:
         """The items of all pages of a list, as the upstream sends them to this owner. Raises as `call`."""
         items: list[Any] = []
+        size_bytes = 0
         cursors: set[str] = set()
         cursor: str | None = None
         while True:
@@ -166,10 +175,13 @@ class Upstream:
             if not isinstance(listed, list):
                 raise self._violation(f"sent a list without {member}")
             items += cast("list[Any]", listed)
+            if len(items) > MAX_ITEMS:
+                raise self._violation(f"sent a list with more than {MAX_ITEMS} {member}")
             following: Any = page.get("nextCursor")
             if not isinstance(following, str):
                 return items
-            if following in cursors or len(cursors) >= MAX_PAGES or len(items) > MAX_ITEMS:
+            size_bytes += len(await asyncio.to_thread(encode, page))
+            if following in cursors or len(cursors) >= MAX_PAGES or size_bytes > MAX_PAGES_BYTES:
                 raise self._violation(f"sent a list of {member} without an end")
             cursors.add(following)
             cursor = following
@@ -209,11 +221,29 @@ class Upstream:
         """The connection of this owner; `release` has to follow. The era is known then."""
         if self.era is not None:
             return await self._pool.acquire(owner)
+        earlier_failure = self._opening_failure
         async with self._finding_era:
-            entry = await self._pool.acquire(owner)
+            failure = self._opening_failure
+            if self.era is None and failure is not None and failure is not earlier_failure:
+                raise failure  # it has failed while this call waited
+            try:
+                entry = await self._pool.acquire(owner)
+            except UpstreamFailure as outage:
+                if outage.is_outage:
+                    self._opening_failure = outage
+                raise
             if self.era is None:
                 self.era = self._eras[entry.connection]
             return entry
+
+    @asynccontextmanager
+    async def _time_limit(self) -> AsyncGenerator[None]:
+        """Raises `UpstreamTimeout` when the block takes longer than `longest` of the declaration."""
+        try:
+            async with asyncio.timeout(self.declaration.longest_seconds):
+                yield
+        except TimeoutError as failure:
+            raise UpstreamTimeout.named(self.name) from failure
 
     def _request(self, call: UpstreamCall, *, is_stateless: bool) -> OutgoingRequest:
         message_id = next(self._ids)
@@ -238,58 +268,74 @@ class Upstream:
 
     async def _open(self, owner: str) -> Connection:
         """A connection that can be used: its version is agreed, if the versions of this server need that."""
-        connection = await self._transport.connect(owner, self._report_list_change)
+        async with self._time_limit():
+            connection = await self._transport.connect(owner, self._report_list_change)
+            return await self._agree(connection, owner)
+
+    async def _agree(self, connection: Connection, owner: str) -> Connection:
+        """Finds out or agrees which version is spoken on a connection; it is closed if that fails."""
         try:
-            if self.era is not ProtocolEra.HANDSHAKE and await self._discover(connection, owner):
-                era = ProtocolEra.STATELESS
-            else:
-                await self._shake_hands(connection, owner)
-                era = ProtocolEra.HANDSHAKE
+            found = await self._discover(connection, owner) if self.era is not ProtocolEra.HANDSHAKE else None
+            if found is None:
+                found = await self._shake_hands(connection, owner)
         except BaseException as failure:
             if isinstance(failure, UpstreamError) and failure.code in _CODES_OF_ANOTHER_ERA:
                 self.era = None
             await connection.close()
             raise
-        self.era = self._eras[connection] = era
+        if not owner or self._credential is None:
+            self._descriptions[connection] = found
+        self.era = self._eras[connection] = found.era
         return connection
 
-    async def _discover(self, connection: Connection, owner: str) -> bool:
-        """Whether the server speaks 2026-07-28. Only servers of that version know the request `server/discover`.
+    async def _describe(self, connection: Connection) -> ServerDescription | None:
+        """What the server says about itself now. None if its versions are not those of this connection any more."""
+        found = await self._discover(connection, "")
+        if self._eras[connection] is ProtocolEra.STATELESS:
+            return found
+        if found is not None:
+            return None
+        known = self._descriptions.get(connection)
+        if known is None:  # it is shared, and was opened for a caller
+            known = self._descriptions[connection] = await self._shake_hands(connection, "")
+        return known
 
-        An error is the answer of an older server. A server can know the request and still not speak that version, so
-        the version has to be in its answer.
+    async def _discover(self, connection: Connection, owner: str) -> ServerDescription | None:
+        """What the server says about itself; None if it does not speak 2026-07-28.
+
+        Only servers of that version know the request `server/discover`. An error is the answer of an older server. A
+        server can know the request and still not speak that version, so the version has to be in its answer.
         """
         try:
             async with asyncio.timeout(self._transport.probe_seconds):
                 discovery = UpstreamCall(method="server/discover", owner=owner)
                 found = await self._ask(connection, discovery, is_stateless=True)
         except (UpstreamError, TimeoutError):
-            return False
+            return None
         except UpstreamTimeout:
             if self._transport.probe_seconds is None:
                 raise
-            return False
+            return None
         except UpstreamProtocolViolation:
             if connection.is_closed:
                 raise
-            return False
+            return None
         versions: Any = found.get("supportedVersions")
         if not isinstance(versions, list) or STATELESS_VERSION not in versions:
-            return False
-        self._note_description(found)
-        return True
+            return None
+        return ServerDescription.read(ProtocolEra.STATELESS, found)
 
-    async def _shake_hands(self, connection: Connection, owner: str) -> None:
-        """Runs the handshake (MCP 2025-11-25, lifecycle)."""
+    async def _shake_hands(self, connection: Connection, owner: str) -> ServerDescription:
+        """What the server says about itself in the handshake (MCP 2025-11-25, lifecycle)."""
         params = {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": {}, "clientInfo": implementation()}
         call = UpstreamCall(method="initialize", params=params, owner=owner)
         agreed = await self._ask(connection, call, is_stateless=False)
         version: Any = agreed.get("protocolVersion")
         if version not in HANDSHAKE_VERSIONS:
             raise self._violation("speaks none of the protocol versions that the gateway knows")
-        self._note_description(agreed)
         connection.agree(version)
         await connection.notify("notifications/initialized", {})
+        return ServerDescription.read(ProtocolEra.HANDSHAKE, agreed)
 
     async def _ask(self, connection: Connection, call: UpstreamCall, *, is_stateless: bool) -> dict[str, Any]:
         return self._result(await connection.request(self._request(call, is_stateless=is_stateless)))
@@ -308,12 +354,6 @@ class Upstream:
         if not isinstance(code, int) or not isinstance(message, str):
             return self._violation("sent a malformed error")
         return UpstreamError(self.name, code, message, members.get("data"))
-
-    def _note_description(self, described: Mapping[str, Any]) -> None:
-        instructions: Any = described.get("instructions")
-        capabilities: Any = described.get("capabilities")
-        self.instructions = instructions if isinstance(instructions, str) else None
-        self.capabilities = cast("dict[str, Any]", capabilities) if isinstance(capabilities, dict) else {}
 
     def _report_list_change(self, method: str) -> None:
         for handler in self._list_change_handlers:
