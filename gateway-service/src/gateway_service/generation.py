@@ -97,10 +97,7 @@ class GenerationMaker:
         protect = partial(protect_definition, self.dependencies)
         catalogue = Catalogue(declaration, configuration, is_local=self.settings.is_local, lock=lock, protect=protect)
         components = OfferedComponents(
-            declaration,
-            protect,
-            catalogue.approved,
-            is_contacted=lambda name: catalogue.source_problem(name) is None,
+            declaration, protect, catalogue.approved, is_contacted=lambda name: catalogue.source_problem(name) is None
         )
         if previous is not None:
             catalogue.continue_from(previous.catalogue)

@@ -1,6 +1,7 @@
 """Asks the upstreams for their definitions, in the background."""
 
 import asyncio
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,11 +19,13 @@ from security_common.audit import JournalUnavailable
 from security_common.errors import SecurityError
 from security_common.task_cancellation import cancel_tasks
 
-__all__ = ["CatalogueRefresh"]
+__all__ = ["CatalogueRefresh", "ChangePause"]
 
 FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
 MIN_PAUSE_SECONDS = 1.0
+CALM_PAUSES = 10
+"""After so many pauses without a report of a change, the next one is answered soon again."""
 JITTER = 0.1
 
 _RANDOM = SystemRandom()  # unlike the module's functions, it has no state that all threads of the process share
@@ -30,11 +33,26 @@ _RANDOM = SystemRandom()  # unlike the module's functions, it has no state that 
 log = structlog.get_logger("gateway_service")
 
 
+class ChangePause:
+    """How long an upstream that reports a change has to wait until it is asked: longer, the more often it reports."""
+
+    def __init__(self, max_seconds: float) -> None:
+        self.seconds = MIN_PAUSE_SECONDS
+        self._max_seconds = max(max_seconds, MIN_PAUSE_SECONDS)
+
+    def note(self, waited_seconds: float, *, is_reported: bool) -> None:
+        """Counts one pause. `is_reported` is whether the upstream has reported a change in it."""
+        if not is_reported or waited_seconds > CALM_PAUSES * self.seconds:
+            self.seconds = MIN_PAUSE_SECONDS
+        else:
+            self.seconds = min(2 * self.seconds, self._max_seconds)
+
+
 class CatalogueRefresh:
     """Requests the definitions of each upstream in a task of its own, at most once a second.
 
     That is every `interval_seconds`, sooner while the upstream does not answer, and when it reports that a list has
-    changed.
+    changed. An upstream that reports changes all the time is asked after longer and longer pauses.
     """
 
     def __init__(
@@ -136,6 +154,7 @@ class CatalogueRefresh:
 
     async def _keep_fresh(self, upstream: Upstream) -> None:
         retry_seconds = FIRST_RETRY_SECONDS
+        change_pause = ChangePause(self._interval_seconds)
         while True:
             self._requested[upstream.name].clear()
             try:
@@ -147,16 +166,19 @@ class CatalogueRefresh:
             except Exception as failure:  # a defect must not end the refresh of this upstream
                 log.exception("refresh_failed", upstream=upstream.name, cause=type(failure).__name__)
                 pause_seconds = MAX_RETRY_SECONDS
-            await self._pause(upstream, pause_seconds * _RANDOM.uniform(1 - JITTER, 1 + JITTER))
+            await self._pause(upstream, pause_seconds * _RANDOM.uniform(1 - JITTER, 1 + JITTER), change_pause)
 
-    async def _pause(self, upstream: Upstream, seconds: float) -> None:
-        """Waits, or until the upstream reports that a list has changed, but not less than a second."""
-        await asyncio.sleep(min(seconds, MIN_PAUSE_SECONDS))
+    async def _pause(self, upstream: Upstream, seconds: float, change_pause: ChangePause) -> None:
+        """Waits, or until the upstream reports that a list has changed, but not less than the pause for that."""
+        began = time.monotonic()
+        least_seconds = min(seconds, change_pause.seconds)
+        await asyncio.sleep(least_seconds)
         try:
-            async with asyncio.timeout(max(0.0, seconds - MIN_PAUSE_SECONDS)):
+            async with asyncio.timeout(seconds - least_seconds):
                 await self._requested[upstream.name].wait()
         except TimeoutError:
             pass
+        change_pause.note(time.monotonic() - began, is_reported=self._requested[upstream.name].is_set())
 
 
 @contextmanager
