@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security_common.strict_json import WrittenNumber, encode_json, parse_json
+from security_common.strict_json import TooManyWrittenNumbers, WrittenNumber, encode_json, parse_json
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,25 @@ def test_an_unterminated_string_full_of_quotes_is_refused_in_linear_time():
 )
 def test_numbers_are_written_as_they_were_read(text):
     assert encode_json(parse_json(text.encode(), max_depth=8, keeps_spelling=True)).decode() == text
+
+
+@pytest.mark.parametrize(("text", "values"), [("[1,2,3]", 4), ('{"a":[{},[]]}', 4), ("[[[]]]", 3), ("7", 1)])
+def test_more_values_than_allowed_are_refused(text, values):
+    parse_json(text.encode(), max_depth=8, max_values=values)
+    if values > 1:
+        with pytest.raises(ValueError):
+            parse_json(text.encode(), max_depth=8, max_values=values - 1)
+
+
+def test_commas_and_brackets_in_texts_are_not_values():
+    parse_json(json.dumps(["a,b,[c]," * 100, 'x\\",[', "{"]).encode(), max_depth=8, max_values=4)
+
+
+def test_many_numbers_with_their_spelling_are_written_only_if_that_is_allowed():
+    numbers = [WrittenNumber("1.10", 1.1)] * 3
+    assert encode_json(numbers, max_written_numbers=3) == b"[1.10,1.10,1.10]"
+    with pytest.raises(TooManyWrittenNumbers):
+        encode_json([*numbers, 2, numbers[0]], max_written_numbers=3)
 
 
 def test_a_number_with_the_spelling_of_python_stays_a_number():

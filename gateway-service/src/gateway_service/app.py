@@ -241,7 +241,11 @@ def _add_guard(app: WebApplication, gateway: Gateway) -> None:
             journal=gateway.journal,
             tool_scopes=generation.catalogue.addresses[ALL].tool_scopes,
             further_resources=_further_resources(settings, generation),
-            policy=guard_policy(settings, open_prefixes=(DOCS_PATH,) if settings.shows_api_docs(demo=False) else ()),
+            policy=guard_policy(
+                settings,
+                open_prefixes=(DOCS_PATH,) if settings.shows_api_docs(demo=False) else (),
+                hands_on_document=True,
+            ),
             rates=RequestRates(settings.requests_per_minute, redis=gateway.redis, key_prefix=f"{KEY_PREFIX}:rates"),
         )
         gateway.guards.append(guard)

@@ -10,9 +10,10 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-__all__ = ["WrittenNumber", "encode_json", "parse_json"]
+__all__ = ["TooManyWrittenNumbers", "WrittenNumber", "encode_json", "parse_json"]
 
 # The closing quote is optional: otherwise each quote in an unterminated string would start a search to the end.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -25,14 +26,17 @@ class WrittenNumber:
     number: float
 
 
-def parse_json(raw: bytes, *, max_depth: int, keeps_spelling: bool = False) -> Any:
+def parse_json(raw: bytes, *, max_depth: int, max_values: int | None = None, keeps_spelling: bool = False) -> Any:
     """The parsed value. Raises ValueError for anything other than strict JSON, and for a depth over `max_depth`.
 
-    With `keeps_spelling`, a fraction that would be written differently becomes a `WrittenNumber`, for a program that
-    passes data on: `encode_json` writes it as it was.
+    More than `max_values` values are refused before they are parsed: each takes many times its size in memory. With
+    `keeps_spelling`, a fraction that would be written differently becomes a `WrittenNumber`, for a program that passes
+    data on: `encode_json` writes it as it was.
     """
     text = raw.decode("utf-8")
     _check_depth(text, max_depth)
+    if max_values is not None:
+        _check_values(text, max_values)
     value = (_SPELLING_DECODER if keeps_spelling else _DECODER).decode(text)
     if _ESCAPED_SURROGATE.search(text):
         # json accepts a lone surrogate, which could later not be written to a log or a journal. Encoding raises
@@ -58,6 +62,20 @@ def _check_depth(text: str, max_depth: int) -> None:
                 raise ValueError(f"nested deeper than {max_depth}")
         elif part in "]}":
             depth -= 1
+
+
+def _check_values(text: str, max_values: int) -> None:
+    if _count_separators(text) < max_values:
+        return
+    # Counted again without what is in strings. Behind the bracket of an empty array or object, there is no value.
+    outside = _STRING.sub('""', text)
+    if _count_separators(outside) - outside.count("[]") - outside.count("{}") >= max_values:
+        raise ValueError(f"more than {max_values} values")
+
+
+def _count_separators(text: str) -> int:
+    """At least the number of values less one: each but the outermost follows a bracket or a comma."""
+    return text.count(",") + text.count("[") + text.count("{")
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -91,15 +109,22 @@ _SPELLING_DECODER = json.JSONDecoder(
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def encode_json(value: Any) -> bytes:
-    """The value in UTF-8. Raises ValueError for a number that is not finite, and TypeError for an unknown type."""
+class TooManyWrittenNumbers(ValueError):
+    """There are more numbers with a spelling of their own than the caller allows."""
+
+
+def encode_json(value: Any, *, max_written_numbers: float = math.inf) -> bytes:
+    """The value in UTF-8. Raises ValueError for a number that is not finite, and TypeError for an unknown type.
+
+    A `WrittenNumber` takes much longer than another value. Raises `TooManyWrittenNumbers` if there are more of them.
+    """
     try:
         return _ENCODER.encode(value).encode()
     except TypeError:
-        return _encode_with_spelling(value)
+        return _encode_with_spelling(value, max_written_numbers)
 
 
-def _encode_with_spelling(value: Any) -> bytes:
+def _encode_with_spelling(value: Any, max_written_numbers: float) -> bytes:
     """Encodes a value that contains a `WrittenNumber`.
 
     `json` cannot write a number with a given spelling, so a mark is written for each number first and then replaced.
@@ -110,6 +135,8 @@ def _encode_with_spelling(value: Any) -> bytes:
     def mark_number(part: object) -> str:
         if not isinstance(part, WrittenNumber):
             raise TypeError(f"a {type(part).__name__} has no form in JSON")
+        if len(numbers) >= max_written_numbers:
+            raise TooManyWrittenNumbers(f"more than {max_written_numbers} numbers with their spelling")
         numbers.append(part.text)
         return f"{mark}{len(numbers) - 1}"
 

@@ -156,7 +156,8 @@ async def test_a_body_may_be_64_levels_deep(guard, depth, status):
     assert response.status_code == status
     assert status == 200 or response.json()["error"] == {
         "code": -32700,
-        "message": "the body must be strict JSON in UTF-8: no repeated members, no NaN, at most 64 levels",
+        "message": "the body must be strict JSON in UTF-8: no repeated members, no NaN, at most 64 levels "
+        "and 200000 values",
     }
 
 

@@ -34,10 +34,10 @@ from gateway_service.wire.json_rpc import (
     EncodedResult,
     Request,
     RpcError,
-    encode,
+    client_message_of,
+    encode_message,
     encode_result,
     error_message,
-    read_client_message,
     result_message,
 )
 from gateway_service.wire.request_headers import is_stateless, require_known_version
@@ -96,10 +96,13 @@ class McpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
-        headers = require_request_context(scope).headers
-        body = (await receive()).get("body", b"")  # the guard passes it on as one message
+        context = require_request_context(scope)
+        headers = context.headers
+        await receive()  # the body is one message, which the guard has parsed
         stream = ClientStream(send) if _asks_for_stream(headers) else None
-        response = await answer_while_connected(self._respond(body, headers, scope[CALLER], stream), receive)
+        response = await answer_while_connected(
+            self._respond(context.document, headers, scope[CALLER], stream), receive
+        )
         if response is None:
             return  # the call is cancelled and recorded
         if stream is not None and stream.is_open:
@@ -108,13 +111,13 @@ class McpEndpoint:
             await _in_accepted_form(response, headers)(scope, receive, send)
 
     async def _respond(
-        self, body: bytes, headers: RequestHeaders, caller: Caller, stream: ClientStream | None
+        self, document: Any, headers: RequestHeaders, caller: Caller, stream: ClientStream | None
     ) -> HttpResponse:
         request: Request | None = None
         stateless = False
         status = 200
         try:
-            message = read_client_message(body)
+            message = client_message_of(document)
             if not isinstance(message, Request):
                 require_known_version(headers)
                 self._accept(message, caller)
@@ -138,7 +141,7 @@ class McpEndpoint:
         except RpcError as error:
             status = _status_of(error, stateless=stateless)
             answer = error_message(request.id if request else None, error)
-        return _response(encode(answer), status=status)
+        return _response(await encode_message(answer), status=status)
 
     def _accept(self, message: ClientNotification | None, caller: Caller) -> None:
         if message is not None and message.method == "notifications/cancelled":

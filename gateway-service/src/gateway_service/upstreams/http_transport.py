@@ -12,7 +12,7 @@ from gateway_service.upstreams.credential_renewal import send_with_credential
 from gateway_service.upstreams.errors import SessionLost, UpstreamProtocolViolation, UpstreamTimeout
 from gateway_service.upstreams.http_exchange import HttpConnections, HttpExchange, Reply
 from gateway_service.upstreams.transport import NO_TRACE, ListChangeHandler, OutgoingRequest
-from gateway_service.wire.json_rpc import encode
+from gateway_service.wire.json_rpc import encode, encode_message
 from gateway_service.wire.request_headers import encode_value
 from gateway_service.wire.versions import STATELESS_VERSION
 from security_common.errors import SecurityError
@@ -97,7 +97,8 @@ class HttpConnection:
                 headers["Mcp-Name"] = encode_value(request.named)
         else:
             headers = self._session_headers
-        body = encode({"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params})
+        message = {"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params}
+        body = await encode_message(message)
         reply = await send_with_credential(
             self._credential, request.owner, lambda identity: self._post_as(identity, request, body, headers)
         )
@@ -150,9 +151,9 @@ class HttpConnection:
 
         It is sent in a task of its own, because a cancelled task cannot wait for it.
         """
-        params = {"requestId": message_id, "reason": "the caller is gone or the time is over"}
         if len(self._cancellations) >= MAX_CANCELLATIONS:
             return  # the upstream does not accept those before either
+        params = {"requestId": message_id, "reason": "the caller is gone or the time is over"}
         sending = asyncio.create_task(self._notify_quietly(identity, "notifications/cancelled", params))
         self._cancellations.add(sending)
         sending.add_done_callback(self._cancellations.discard)

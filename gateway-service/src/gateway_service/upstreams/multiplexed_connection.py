@@ -23,7 +23,7 @@ from gateway_service.upstreams.received_messages import (
     parse_message,
 )
 from gateway_service.upstreams.transport import ListChangeHandler, Notification, OutgoingRequest
-from gateway_service.wire.json_rpc import METHOD_NOT_FOUND, encode
+from gateway_service.wire.json_rpc import METHOD_NOT_FOUND, encode, encode_message
 from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["MultiplexedConnection"]
@@ -121,7 +121,7 @@ class MultiplexedConnection(ABC):
         """Called when the conversation ends although it was not closed."""
 
     async def _send_message(self, message: Mapping[str, Any]) -> None:
-        await self._send(encode({"jsonrpc": "2.0", **message}))
+        await self._send(await encode_message({"jsonrpc": "2.0", **message}))
 
     def _send_message_soon(self, message: Mapping[str, Any]) -> None:
         self._send_soon(encode({"jsonrpc": "2.0", **message}))

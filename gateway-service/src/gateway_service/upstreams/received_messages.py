@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from gateway_service.upstreams.errors import UpstreamProtocolViolation
 from gateway_service.upstreams.transport import Notification
-from gateway_service.wire.json_rpc import MAX_DEPTH
+from gateway_service.wire.json_rpc import MAX_DEPTH, MAX_VALUES
 from security_common.strict_json import parse_json
 
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
 
 MAX_NOTIFICATIONS_PER_SECOND = 100
 MAX_SAVED_NOTIFICATIONS = 10 * MAX_NOTIFICATIONS_PER_SECOND
-LARGE_BODY_BYTES = 128 * 1024
+LARGE_BODY_BYTES = 32 * 1024
 """A larger message is parsed in a thread, so that the event loop can serve other calls."""
 
 
@@ -50,11 +51,9 @@ class NotificationRate:
 
 async def parse_message(upstream: str, raw: bytes) -> dict[str, Any]:
     """One message. Raises `UpstreamProtocolViolation` for anything but an object in strict JSON."""
+    parse = partial(parse_json, raw, max_depth=MAX_DEPTH, max_values=MAX_VALUES, keeps_spelling=True)
     try:
-        if len(raw) > LARGE_BODY_BYTES:
-            document: Any = await asyncio.to_thread(parse_json, raw, max_depth=MAX_DEPTH, keeps_spelling=True)
-        else:
-            document = parse_json(raw, max_depth=MAX_DEPTH, keeps_spelling=True)
+        document: Any = parse() if len(raw) <= LARGE_BODY_BYTES else await asyncio.to_thread(parse)
     except (ValueError, RecursionError) as failure:
         raise UpstreamProtocolViolation.by(upstream, "sent a message that is not strict JSON") from failure
     if not isinstance(document, dict):

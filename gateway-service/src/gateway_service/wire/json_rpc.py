@@ -1,9 +1,10 @@
 """JSON-RPC messages (JSON-RPC 2.0; MCP allows neither batches nor ids that are null)."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from security_common.strict_json import encode_json, parse_json
+from security_common.strict_json import TooManyWrittenNumbers, encode_json, parse_json
 
 __all__ = [
     "HEADER_MISMATCH",
@@ -11,6 +12,7 @@ __all__ = [
     "INVALID_PARAMS",
     "INVALID_REQUEST",
     "MAX_DEPTH",
+    "MAX_VALUES",
     "METHOD_NOT_FOUND",
     "MISSING_CLIENT_CAPABILITY",
     "RESOURCE_NOT_FOUND",
@@ -20,7 +22,9 @@ __all__ = [
     "MessageId",
     "Request",
     "RpcError",
+    "client_message_of",
     "encode",
+    "encode_message",
     "encode_result",
     "error_message",
     "is_reserved_code",
@@ -38,6 +42,11 @@ MISSING_CLIENT_CAPABILITY = -32021
 UNSUPPORTED_PROTOCOL_VERSION = -32022
 
 MAX_DEPTH = 64
+MAX_VALUES = 200_000
+"""Values in one message: as many as the tool policy searches in one call."""
+
+MAX_NUMBERS_IN_LOOP = 1000
+"""Numbers with their spelling that are encoded without a thread."""
 
 MessageId = str | int | None
 
@@ -76,15 +85,20 @@ class ClientNotification:
 
 
 def read_client_message(body: bytes) -> Request | ClientNotification | None:
-    """The request or notification in the body. None for a response: the gateway sends no requests to clients.
+    """The message in a body, as `client_message_of`."""
+    try:
+        document: Any = parse_json(body, max_depth=MAX_DEPTH, max_values=MAX_VALUES, keeps_spelling=True)
+    except ValueError as failure:
+        raise RpcError(INVALID_REQUEST, "the body is not a JSON-RPC message") from failure
+    return client_message_of(document)
+
+
+def client_message_of(document: Any) -> Request | ClientNotification | None:
+    """The request or notification of a client. None for a response: the gateway sends no requests to clients.
 
     Raises `RpcError` for everything else: the specification allows one message in a POST. The guard has refused bodies
     that are not JSON, and ids that are neither text nor integer.
     """
-    try:
-        document: Any = parse_json(body, max_depth=MAX_DEPTH, keeps_spelling=True)
-    except ValueError as failure:
-        raise RpcError(INVALID_REQUEST, "the body is not a JSON-RPC message") from failure
     if not isinstance(document, dict):
         raise RpcError(INVALID_REQUEST, "send one JSON-RPC message at a time")
     message = cast("dict[str, Any]", document)
@@ -134,3 +148,11 @@ def is_reserved_code(code: int) -> bool:
 def encode(message: dict[str, Any]) -> bytes:
     """The message in UTF-8. Numbers have the spelling with which they were received."""
     return encode_json(message)
+
+
+async def encode_message(message: dict[str, Any]) -> bytes:
+    """As `encode`, but in a thread if it takes long, so that the event loop can serve other calls."""
+    try:
+        return encode_json(message, max_written_numbers=MAX_NUMBERS_IN_LOOP)
+    except TooManyWrittenNumbers:
+        return await asyncio.to_thread(encode_json, message)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from security_common.edge.asgi import Scope
 from security_common.edge.client_address import ClientAddressReader
@@ -84,8 +85,9 @@ class RequestHeaders:
 class RequestContext:
     """`source_address` is the client's IP address, `trace_id` has 32 hexadecimal digits.
 
-    `body` is None until the body has been read. `received_at_seconds` is the `time.perf_counter()` at which the request
-    was complete, the body included if it was read.
+    `body` is None until the body has been read, and `document` is the JSON in it if a guard hands it on.
+    `received_at_seconds` is the `time.perf_counter()` at which the request was complete, the body included if it was
+    read.
     """
 
     headers: RequestHeaders = field(repr=False)
@@ -93,6 +95,7 @@ class RequestContext:
     trace_id: str
     body: bytes | None = field(default=None, repr=False)
     received_at_seconds: float = 0.0
+    document: Any = field(default=None, repr=False)
 
     def set_body(self, body: bytes) -> None:
         """Stores the body that was read."""

@@ -3,16 +3,23 @@
 The body decides in both versions of the MCP protocol: the Mcp-Name header of 2026-07-28 only repeats the name.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from security_common.guard.refusals import InvalidJsonRpcMessage, InvalidMessageId
 from security_common.strict_json import parse_json
 from security_common.tool_scopes import ToolScopes, scopes_of_call
 
-__all__ = ["CalledTool", "read_called_tools", "replace_lone_surrogates"]
+__all__ = ["CalledTool", "parse_body", "read_called_tools", "replace_lone_surrogates"]
+
+MAX_VALUES = 200_000
+"""As many as the tool policy searches in one call."""
+LARGE_BODY_BYTES = 32 * 1024
+"""A larger body is parsed in a thread, so that the event loop can serve other requests."""
 
 _MAX_DEPTH = 64
 
@@ -35,17 +42,26 @@ class CalledTool:
         return scopes_of_call(tool_scopes, self.name, self.arguments)
 
 
-def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:
-    """The calls of all `tools/call` messages, batches included. Raises `InvalidJsonRpcMessage`, `InvalidMessageId`.
+async def parse_body(body: bytes, *, keeps_spelling: bool) -> Any:
+    """The JSON document in a body. Raises `InvalidJsonRpcMessage`.
+
+    With `keeps_spelling`, fractions that Python would write differently are of type `WrittenNumber`.
+    """
+    parse = partial(parse_json, body, max_depth=_MAX_DEPTH, max_values=MAX_VALUES, keeps_spelling=keeps_spelling)
+    try:
+        return parse() if len(body) <= LARGE_BODY_BYTES else await asyncio.to_thread(parse)
+    except (ValueError, RecursionError) as error:
+        raise InvalidJsonRpcMessage(
+            "the body must be strict JSON in UTF-8: no repeated members, no NaN, "
+            f"at most {_MAX_DEPTH} levels and {MAX_VALUES} values"
+        ) from error
+
+
+def read_called_tools(document: Any) -> tuple[CalledTool, ...]:
+    """The calls of all `tools/call` messages, batches included. Raises `InvalidMessageId`.
 
     Whether the Mcp-Name header names the same tool is checked by the MCP server, as the specification requires.
     """
-    try:
-        document: Any = parse_json(body, max_depth=_MAX_DEPTH)
-    except (ValueError, RecursionError) as error:
-        raise InvalidJsonRpcMessage(
-            f"the body must be strict JSON in UTF-8: no repeated members, no NaN, at most {_MAX_DEPTH} levels"
-        ) from error
     messages = cast("list[Any]", document) if isinstance(document, list) else [document]
     for message in messages:
         _require_valid_id(message)

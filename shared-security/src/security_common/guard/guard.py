@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from security_common.audit import Journal, Reason
 from security_common.browser_requests import is_browser_file
@@ -24,7 +25,7 @@ from security_common.edge import (
 from security_common.edge.request_body import has_body, read_body, replaying
 from security_common.edge.request_context import get_or_create_request_context, require_plain_path
 from security_common.guard.bearer_token import read_bearer_token
-from security_common.guard.called_tools import read_called_tools, replace_lone_surrogates
+from security_common.guard.called_tools import parse_body, read_called_tools, replace_lone_surrogates
 from security_common.guard.guarded_paths import GuardedPath, GuardedPaths
 from security_common.guard.origins import HostAndOriginRules, is_preflight, with_cors_headers
 from security_common.guard.policy import FurtherResource, GuardPolicy, ProtectedResource
@@ -220,7 +221,10 @@ class Guard:
             repaired = replace_lone_surrogates(body)
             if repaired != body:
                 await self._replace_body(exchange, repaired)
-            _require_tool_scopes(guarded, token, repaired)
+            document = await parse_body(repaired, keeps_spelling=self._policy.hands_on_document)
+            if self._policy.hands_on_document:
+                context.document = document
+            _require_tool_scopes(guarded, token, document)
         return Caller(token=token, source_address=context.source_address, trace_id=context.trace_id)
 
     async def _verify(self, bearer: str) -> AccessToken:
@@ -302,12 +306,12 @@ def _require_known_status(needed: frozenset[str], token: AccessToken) -> None:
         )
 
 
-def _require_tool_scopes(guarded: GuardedPath, token: AccessToken, body: bytes) -> None:
-    """Raises `InvalidJsonRpcMessage`, or `InsufficientScope` with every scope that the calls in the body need.
+def _require_tool_scopes(guarded: GuardedPath, token: AccessToken, document: Any) -> None:
+    """Raises `InvalidMessageId`, or `InsufficientScope` with every scope that the calls in the body need.
 
     A client that learned the missing scopes one at a time would ask its user for each of them.
     """
-    calls = read_called_tools(body)
+    calls = read_called_tools(document)
     needed = guarded.scopes.union(*(call.required_scopes(guarded.tool_scopes) for call in calls))
     if needed <= token.scopes:
         return

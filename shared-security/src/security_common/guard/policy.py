@@ -65,7 +65,8 @@ class GuardPolicy:
     `open_paths` need no token. `open_prefixes` open a path and everything below it, for parts of the application that
     check access themselves. `allowed_hosts` (a name, or name:port) and `allowed_origins` are accepted in addition to
     the host and origin of the resource; while the resource is on loopback, every loopback name is accepted too.
-    `trusted_proxies` are the networks whose X-Forwarded-For is used.
+    `trusted_proxies` are the networks whose X-Forwarded-For is used. With `hands_on_document`, an application that
+    passes messages on finds the parsed body in the `RequestContext`, with the spelling of its numbers.
     """
 
     open_paths: frozenset[str] = frozenset({"/livez", "/readyz"})
@@ -76,3 +77,4 @@ class GuardPolicy:
     max_header_bytes: int = 32 * 1024
     max_body_bytes: int = 1024 * 1024
     body_deadline_seconds: float = 10.0
+    hands_on_document: bool = False

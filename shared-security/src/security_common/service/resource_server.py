@@ -14,7 +14,9 @@ from security_common.tool_policy.redis_placeholder_store import RedisPlaceholder
 __all__ = ["guard_policy", "placeholder_store", "status_policy"]
 
 
-def guard_policy(settings: ResourceServerSettings, *, open_prefixes: tuple[str, ...]) -> GuardPolicy:
+def guard_policy(
+    settings: ResourceServerSettings, *, open_prefixes: tuple[str, ...], hands_on_document: bool = False
+) -> GuardPolicy:
     """The policy of the guard in front of a service. `open_prefixes` are the paths below which no token is needed."""
     return GuardPolicy(
         open_paths=GuardPolicy().open_paths | {ICON_PATH, OPENAPI_PATH},
@@ -22,6 +24,7 @@ def guard_policy(settings: ResourceServerSettings, *, open_prefixes: tuple[str, 
         allowed_hosts=settings.allowed_hosts,
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
+        hands_on_document=hands_on_document,
     )
 
 
