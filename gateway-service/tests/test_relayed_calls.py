@@ -1,5 +1,6 @@
 """Calls through the gateway, for every pair of protocol versions, with real servers and real clients."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -106,3 +107,27 @@ async def test_no_byte_of_a_token_reaches_the_upstream(
             "mcp-protocol-version", "mcp-session-id", "traceparent",
         }  # fmt: skip
         assert {name for headers in watched.headers for name in headers} <= allowed
+
+
+async def test_a_client_that_leaves_while_its_call_is_recorded_has_one_event(
+    serve_app: Callable[[Any], Awaitable[str]], start_gateway: Callable[..., Awaitable[Any]], monkeypatch: Any
+) -> None:
+    url = await serve_app(customers().http_app(stateless_http=True))
+    gateway = await start_gateway({"crm": {"url": f"{url}/mcp"}})
+    await gateway.wait_until_listed("crm")
+    record, is_written, may_return = gateway.journal.record, asyncio.Event(), asyncio.Event()
+
+    async def record_slowly(event: Any) -> Any:
+        receipt = await record(event)
+        is_written.set()
+        await may_return.wait()
+        return receipt
+
+    monkeypatch.setattr(gateway.journal, "record", record_slowly)
+    call = asyncio.create_task(gateway.call("crm_echo", {"text": "a"}))
+    await is_written.wait()
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    may_return.set()
+    assert (await gateway.call("crm_echo", {"text": "b"})).text == "b"
+    assert [event["outcome"] for event in gateway.events()] == ["success", "success"]

@@ -61,24 +61,25 @@ class RelayedCalls:
         """The result for the client, once the call is recorded. Raises `RpcError` and `CallUnavailable`."""
         call = SecuredCall(component.secured, self._dependencies)
         try:
-            return await self._run(call, component, client)
+            result = await self._run(call, component, client)
         except asyncio.CancelledError:
             self._records.record_cancelled(call)
             raise
+        await self._records.record(call)  # a client that leaves now does not change how the call has ended
+        return self._answer_failure(component, result) if isinstance(result, Exception) else result
 
-    async def _run(self, call: SecuredCall, component: ComponentCall, client: ClientRequest) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        failure: Exception | None = None
+    async def _run(
+        self, call: SecuredCall, component: ComponentCall, client: ClientRequest
+    ) -> dict[str, Any] | Exception:
+        """The result as it may be sent, or what the call has failed with."""
         try:
-            result = await self._execute(call, component, client)
+            return await self._execute(call, component, client)
         except UpstreamError as error:
             await fail_call(call, error)
-            failure = await self._translate(call, error, component, client)
+            return await self._translate(call, error, component, client)
         except Exception as error:  # noqa: BLE001 - what failed is not sent
             await fail_call(call, error)
-            failure = error
-        await self._records.record(call)
-        return result if failure is None else self._answer_failure(component, failure)
+            return error
 
     async def _execute(self, call: SecuredCall, component: ComponentCall, client: ClientRequest) -> dict[str, Any]:
         """The result as it may be sent."""
