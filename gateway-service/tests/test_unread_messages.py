@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
+from upstream_servers import PHONE
 
 from gateway_service.declaration import ProgramDeclaration, ToolRule, UpstreamDeclaration
 from gateway_service.upstreams.errors import UpstreamProtocolViolation, UpstreamTimeout
-from gateway_service.upstreams.program_process import ProgramProcess, log_lines
+from gateway_service.upstreams.program_process import MAX_LOGGED_CHARACTERS, ProgramProcess, log_lines
 from gateway_service.upstreams.stdio_transport import MAX_UNREAD_BYTES, StdioConnection
 from gateway_service.upstreams.transport import OutgoingRequest
 from security_common.tool_policy.policy import PIIPolicy
@@ -22,6 +24,17 @@ MEBIBYTE = 1024 * 1024
 Running = tuple[StdioConnection, Callable[[], int], list[str]]
 NEVER_READS = "import time; time.sleep(600)"
 EMPTY_LINES = r"import time; print('\n' * 5000, flush=True); time.sleep(600)"
+LATE_ANSWERS = """
+import json, sys
+requests = []
+while len(requests) < 4:
+    message = json.loads(sys.stdin.readline())
+    if "id" in message:
+        requests.append(message["id"])
+for message_id in requests:
+    print(json.dumps({"jsonrpc": "2.0", "id": message_id, "result": {}}), flush=True)
+sys.stdin.read()
+"""
 LONG_ID = """
 import time
 print('{"jsonrpc": "2.0", "method": "ping", "id": "%s"}' % ("a" * 1000), flush=True)
@@ -95,3 +108,27 @@ async def test_many_lines_on_standard_error_do_not_keep_the_event_loop() -> None
         await asyncio.sleep(0)
     assert not logging.done()
     await logging
+
+
+async def test_a_line_is_masked_before_it_is_cut() -> None:
+    reader = asyncio.StreamReader()
+    beginning = "x" * (MAX_LOGGED_CHARACTERS - 4)
+    reader.feed_data(f"{beginning}{PHONE}\n".encode())
+    reader.feed_eof()
+    with structlog.testing.capture_logs() as lines:
+        await log_lines("crm", reader, lambda text: text.replace(PHONE, "(phone)"))
+    assert [line["text"] for line in lines] == [f"{beginning}(pho"]
+
+
+async def test_late_answers_to_more_calls_than_are_remembered_do_not_end_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway_service.upstreams.multiplexed_connection.MAX_ABANDONED", 2)
+    async with running(tmp_path, LATE_ANSWERS, 60) as (connection, _, _):
+        for message_id in (1, 2, 3):
+            call = asyncio.create_task(connection.request(request(message_id, 1)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+        assert (await connection.request(request(4, 1)))["result"] == {}

@@ -56,6 +56,8 @@ class MultiplexedConnection(ABC):
         self._on_list_change = on_list_change
         self._pending: dict[int, _PendingRequest] = {}
         self._abandoned: OrderedDict[int, None] = OrderedDict()
+        self._last_forgotten_id = 0
+        """An answer with an id up to this one may be a late answer to a request that was abandoned."""
         self._rate = NotificationRate(self._name)
         self._failure: UpstreamFailure | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -144,7 +146,8 @@ class MultiplexedConnection(ABC):
             return
         self._abandoned[request.id] = None
         if len(self._abandoned) > MAX_ABANDONED:
-            self._abandoned.popitem(last=False)
+            forgotten_id, _ = self._abandoned.popitem(last=False)
+            self._last_forgotten_id = max(self._last_forgotten_id, forgotten_id)
         if request.method != "initialize":  # which must not be cancelled (MCP 2025-11-25, cancellation)
             params = {"requestId": request.id, "reason": "the caller is gone or the time is over"}
             self._send_message_soon({"method": "notifications/cancelled", "params": params})
@@ -187,7 +190,7 @@ class MultiplexedConnection(ABC):
             pending.received.put_nowait(message)
         elif _is_id(message_id) and message_id in self._abandoned:
             del self._abandoned[message_id]
-        else:
+        elif not _is_id(message_id) or message_id > self._last_forgotten_id:
             raise UpstreamProtocolViolation.by(self._name, "answered another request")
 
     def _take_notification(self, message: dict[str, Any], size_bytes: int) -> None:

@@ -27,6 +27,7 @@ END_SECONDS = 15.0
 """More than the supervisor needs: two seconds twice, and the time for killing what is left."""
 
 MAX_LOGGED_CHARACTERS = 500
+MAX_SEARCHED_CHARACTERS = 2 * MAX_LOGGED_CHARACTERS
 MAX_LOGGED_LINES_PER_MINUTE = 60
 LINES_WITHOUT_PAUSE = 1000
 PAUSE_SECONDS = 0.1
@@ -185,9 +186,10 @@ async def log_lines(upstream: str, stream: asyncio.StreamReader, mask: MaskText)
             if left_out:
                 log.warning("program_lines_left_out", upstream=upstream, lines=left_out)
                 left_out = 0
-        text = line.decode("utf-8", "replace").strip()[:MAX_LOGGED_CHARACTERS]
         if lines < MAX_LOGGED_LINES_PER_MINUTE:
-            log.info("program_stderr", upstream=upstream, text=mask(text))
+            # It is masked before it is cut: half of a number would not be recognized.
+            text = mask(line.decode("utf-8", "replace").strip()[:MAX_SEARCHED_CHARACTERS])
+            log.info("program_stderr", upstream=upstream, text=text[:MAX_LOGGED_CHARACTERS])
             lines += 1
         else:
             left_out += 1
