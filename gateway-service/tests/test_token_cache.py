@@ -96,10 +96,22 @@ async def test_a_failure_reaches_everyone_who_waits_and_is_not_kept() -> None:
 async def test_only_the_refused_token_is_removed() -> None:
     cache, issuer = TokenCache[str](), Issuer()
     old = await cache.get("a", issuer.request)
-    cache.discard("a", old)
+    assert cache.discard("a", old)
     new = await cache.get("a", issuer.request)
-    cache.discard("a", old)
+    assert cache.discard("a", old)
     assert await cache.get("a", issuer.request) == new
+
+
+async def test_a_token_is_kept_for_a_while_if_the_one_before_was_refused_too() -> None:
+    now = 1000.0
+    cache, issuer = TokenCache[str](clock=lambda: now), Issuer()
+    cache.discard("a", await cache.get("a", issuer.request))
+    second = await cache.get("a", issuer.request)
+    assert not cache.discard("a", second)
+    assert await cache.get("a", issuer.request) == second
+    now += 30
+    assert cache.discard("a", second)
+    assert await cache.get("a", issuer.request) != second
 
 
 async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,10 +67,11 @@ class ExchangedTokenCredential:
         return bearer_header(await self._tokens.get(_Subject.of(inbound), exchange))
 
     async def renew(self, owner: str, refused: Mapping[str, str]) -> Mapping[str, str] | None:
-        """The header with another token for this caller."""
+        """The header with another token for this caller; None if the one before was refused a moment ago."""
         if not owner:
             return await self._own.renew(owner, refused)
-        self._tokens.discard(_Subject.of(require_inbound_token(owner)), token_of(refused))
+        if not self._tokens.discard(_Subject.of(require_inbound_token(owner)), token_of(refused)):
+            return None
         return await self.headers(owner)
 
     async def close(self) -> None:

@@ -26,8 +26,9 @@ class OwnTokenCredential:
         return bearer_header(await self._tokens.get(_ONE, self._request))
 
     async def renew(self, owner: str, refused: Mapping[str, str]) -> Mapping[str, str] | None:
-        """The header with another token."""
-        self._tokens.discard(_ONE, token_of(refused))
+        """The header with another token; None if the one before was refused a moment ago."""
+        if not self._tokens.discard(_ONE, token_of(refused)):
+            return None
         return await self.headers(owner)
 
     async def close(self) -> None:

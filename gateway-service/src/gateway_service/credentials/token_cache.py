@@ -18,6 +18,9 @@ Key = TypeVar("Key", bound=Hashable)
 EARLY_SECONDS = 60.0
 """How long before its expiry a token is replaced; at most half of its lifetime."""
 
+RENEWAL_PAUSE_SECONDS = 30.0
+"""How long a token is kept after the one before was refused, although it may be refused as well."""
+
 MAX_TOKENS = 10_000
 MAX_BYTES = 16 * 1024 * 1024
 # Memory that an entry takes in addition to its token: the key with its texts.
@@ -29,6 +32,7 @@ class TokenCache(Generic[Key]):
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._tokens = BoundedCache[Key, str](clock=clock, max_entries=MAX_TOKENS, max_bytes=MAX_BYTES)
+        self._removed = BoundedCache[Key, bool](clock=clock, max_entries=MAX_TOKENS, max_bytes=MAX_BYTES)
         self._requests: dict[Key, asyncio.Task[str]] = {}
 
     def __len__(self) -> int:
@@ -49,10 +53,18 @@ class TokenCache(Generic[Key]):
             requesting.add_done_callback(partial(self._end_request, key))
         return await asyncio.shield(requesting)
 
-    def discard(self, key: Key, token: str) -> None:
-        """Removes this token, unless another one has replaced it by now."""
-        if self._tokens.get(key) == token:
-            self._tokens.discard(key)
+    def discard(self, key: Key, token: str) -> bool:
+        """Removes a token that was refused, unless another one has replaced it by now.
+
+        False if a token was removed a moment ago: an upstream that refuses each one would cause a request per call.
+        """
+        if self._tokens.get(key) != token:
+            return True
+        if self._removed.get(key) is not None:
+            return False
+        self._tokens.discard(key)
+        self._removed.put(key, True, size_bytes=_ENTRY_BYTES, lifetime_seconds=RENEWAL_PAUSE_SECONDS)
+        return True
 
     async def close(self) -> None:
         """Ends the requests that are in progress."""

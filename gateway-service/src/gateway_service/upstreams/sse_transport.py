@@ -60,6 +60,7 @@ class SseConnection(MultiplexedConnection):
     ) -> None:
         self._exchange = exchange
         self._owner = owner
+        self._sent_identity = owner.identity
         self._received_at = 0.0
         self._message_url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         # The event loop keeps only weak references to its tasks.
@@ -88,13 +89,14 @@ class SseConnection(MultiplexedConnection):
             raise
 
     async def _send(self, message: bytes) -> None:
-        url = await self._message_url
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        reply = await send_with_credential(
-            self._owner.credential,
-            self._owner.name,
-            lambda identity: self._exchange.post(message, self._headers(identity, headers), message_id=None, url=url),
+        await send_with_credential(
+            self._owner.credential, self._owner.name, lambda identity: self._post(message, identity)
         )
+
+    async def _post(self, message: bytes, identity: Mapping[str, str]) -> None:
+        self._sent_identity = identity
+        headers = self._headers(identity, {"Content-Type": "application/json", "Accept-Encoding": "identity"})
+        reply = await self._exchange.post(message, headers, message_id=None, url=await self._message_url)
         if reply.status >= 400:
             raise SessionLost(f"{self._name} has lost the session", hint="try again")
 
@@ -106,10 +108,11 @@ class SseConnection(MultiplexedConnection):
         task.add_done_callback(self._sending.discard)
 
     async def _send_quietly(self, message: bytes) -> None:
-        # The upstream may be down, and no caller waits for this message.
+        # The upstream may be down, and no caller waits for this message. It is sent outside of the caller's requests,
+        # so it has the credential of the last one.
         with contextlib.suppress(SecurityError, TimeoutError):
             async with asyncio.timeout(SEND_SECONDS):
-                await self._send(message)
+                await self._post(message, self._sent_identity)
 
     async def _read_messages(self) -> None:
         headers = self._headers(self._owner.identity, {"Accept": "text/event-stream", "Accept-Encoding": "identity"})
