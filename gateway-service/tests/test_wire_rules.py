@@ -1,6 +1,7 @@
 """The rules of the protocol, compared with those of the SDK where it has the same ones."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -159,6 +160,15 @@ def test_codes_of_the_protocol_are_reserved(code: int) -> None:
 @pytest.mark.parametrize("code", [-32019, -32100, -32000, -32602, 0, 1])
 def test_other_codes_are_not_reserved(code: int) -> None:
     assert not is_reserved_code(code)
+
+
+@given(st.text(alphabet="a:\r\n ", max_size=30), st.lists(st.integers(0, 60), max_size=5))
+def test_events_are_the_same_wherever_a_stream_is_divided(text: str, places: list[int]) -> None:
+    stream = f"data: x\r\n\r\n{text}data: y\n\n".encode()
+    reader = EventStreamReader()
+    ends = sorted({min(place, len(stream)) for place in places} | {0, len(stream)})
+    parts = [stream[begin:end] for begin, end in pairwise(ends)]
+    assert [each for part in parts for each in reader.feed(part)] == list(EventStreamReader().feed(stream))
 
 
 def test_an_event_that_only_has_an_id_is_left_out() -> None:

@@ -14,8 +14,10 @@ class EventStreamReader:
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """The events that end in this chunk."""
+        # A carriage return in the line before can only be its last byte, so the line is not searched again.
+        ends_line = b"\n" in chunk or b"\r" in chunk or self._unfinished_line.endswith(b"\r")
         self._unfinished_line += chunk
-        if b"\n" not in chunk and b"\r" not in self._unfinished_line:
+        if not ends_line:
             return
         received = bytes(self._unfinished_line)
         # A carriage return at the end may be the first half of a line break.
