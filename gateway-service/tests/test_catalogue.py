@@ -92,6 +92,8 @@ def test_a_renamed_tool_keeps_the_rule_of_its_own_name() -> None:
         {"description": "x" * 300_000},
         {"inputSchema": {"properties": {"a": {"$ref": "https://example.com/schema"}}}},
         {"outputSchema": {"items": [{"$ref": "file:///etc/passwd"}]}},
+        {"inputSchema": {"items": {"$dynamicRef": "https://example.com/schema#a"}}},
+        {"inputSchema": {"$ref": "#/$defs/a", "$recursiveRef": "https://example.com/schema"}},
         {"inputSchema": {"properties": {"a": {"type": "number", "x-mcp-header": "A"}}}},
     ],
     ids=lambda members: str(members)[:40],

@@ -42,7 +42,7 @@ def load(folder: Path, text: str, *, name: str = "gateway.yaml", **variables: st
 
 
 def test_a_complete_file_has_every_default_filled_in(tmp_path: Path) -> None:
-    declaration = load(tmp_path, COMPLETE, TOKEN="t-1")
+    declaration = load(tmp_path, COMPLETE, TOKEN="value-of-the-token")
     files, crm = declaration.upstreams
     assert (crm.name, crm.url) == ("crm", "https://crm.example.com/mcp")
     assert crm.credential is not None
@@ -50,11 +50,11 @@ def test_a_complete_file_has_every_default_filled_in(tmp_path: Path) -> None:
     assert (crm.credential.name, crm.credential.scheme) == ("X-Key", "")
     assert crm.ca_file == tmp_path / "ca.pem"
     assert (crm.silent_seconds, crm.longest_seconds, crm.max_result_bytes, crm.max_in_flight) == (0.5, 120, 524288, 3)
-    assert (files.url, files.headers) == ("https://files.example.com/mcp", {"X-Token": "t-1"})
+    assert (files.url, files.headers) == ("https://files.example.com/mcp", {"X-Token": "value-of-the-token"})
     assert (files.silent_seconds, files.default_rule.arguments) == (5, PIIPolicy.MASK)
     assert declaration.requestable_scopes == {"mcp.crm"}
     assert declaration.scopes == {"mcp.crm", "mcp.export", "mcp.files"}
-    assert "t-1" not in repr(declaration)
+    assert "value-of-the-token" not in repr(declaration)
 
 
 @pytest.mark.parametrize(
@@ -320,3 +320,22 @@ def test_a_missing_variable_is_named() -> None:
     with pytest.raises(VariableMissing) as raised:
         fill_in_variables("${A}${input:b-c}", {"A": "1"})
     assert raised.value.name == "B_C"
+
+
+@pytest.mark.parametrize(
+    ("credential", "kept"),
+    [
+        ("{secret_file: s}", {"X-Other": "o"}),
+        ("{secret_file: s, header: x-other}", {"AUTHORIZATION": "Bearer declared"}),
+        ("{exchange: {}}", {"X-Other": "o"}),
+    ],
+)
+def test_a_credential_takes_the_place_of_a_header_in_any_case(
+    tmp_path: Path, credential: str, kept: dict[str, str]
+) -> None:
+    headers = {"AUTHORIZATION": "Bearer declared", "X-Other": "o"}
+    entries = {"mcpServers": {"a": {"url": "https://a.example.com/mcp", "headers": headers}}}
+    (tmp_path / "own.json").write_text(json.dumps(entries))
+    text = f"include: [own.json]\nupstreams: {{a: {{credential: {credential}}}}}"
+    (upstream,) = load(tmp_path, text).upstreams
+    assert upstream.headers == kept

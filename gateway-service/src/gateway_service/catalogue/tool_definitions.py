@@ -22,6 +22,7 @@ MAX_EXPOSED_NAME = 64
 # Other members belong to features that the gateway does not relay, such as tasks and user interfaces.
 _MEMBERS = ("title", "description", "inputSchema", "outputSchema", "annotations", "icons")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")  # JSON Schema 2020-12 and 2019-09
 _EXPOSED_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_EXPOSED_NAME}}}")
 
 
@@ -130,8 +131,8 @@ def has_remote_reference(definition: Mapping[str, Any]) -> bool:
         value = waiting.pop()
         if isinstance(value, dict):
             members = cast("dict[str, Any]", value)
-            reference = members.get("$ref", "#")
-            if isinstance(reference, str) and not reference.startswith("#"):
+            references = [members[name] for name in _REFERENCES if name in members]
+            if any(isinstance(each, str) and not each.startswith("#") for each in references):
                 return True
             waiting.extend(members.values())
         elif isinstance(value, list):

@@ -96,13 +96,14 @@ def _resolve(
             tool: _resolve_rule(document, [*place, "tools", tool], rule, policy) for tool, rule in written.tools.items()
         }
     folder = document.path.parent
+    credential = _resolve_credential(written.credential or (entry.credential if entry else None), url, folder)
     return UpstreamDeclaration(
         name=name,
         url=url,
         is_sse=is_sse,
         program=program,
-        credential=_resolve_credential(written.credential or (entry.credential if entry else None), url, folder),
-        headers=entry.headers if entry else {},
+        credential=credential,
+        headers=_headers_beside(credential, entry.headers if entry else {}),
         ca_file=folder / written.ca_file if written.ca_file else None,
         tools=tools,
         default_rule=ToolRule(arguments=policy, result=policy),
@@ -140,6 +141,14 @@ def _resolve_credential(written: WrittenCredential | None, url: str, folder: Pat
         return None
     target = TokenTarget(resource=exchange.resource or url, scopes=tuple(sorted(exchange.scopes)))
     return TokenExchange(client=_resolve_client(exchange, folder), target=target)
+
+
+def _headers_beside(credential: UpstreamCredential | None, headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers without the one in whose place the credential is sent. Names differ in case without a meaning."""
+    if credential is None:
+        return headers
+    replaced = credential.name if isinstance(credential, SecretHeader) else "Authorization"
+    return {name: value for name, value in headers.items() if name.lower() != replaced.lower()}
 
 
 def _resolve_client(written: WrittenExchange, folder: Path) -> OAuthClient | None:
