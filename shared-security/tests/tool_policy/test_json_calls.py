@@ -104,8 +104,9 @@ def test_a_number_keeps_its_spelling_beside_data_that_changes(policy: str) -> No
     assert protected["total"] == [total]
 
 
-def test_a_number_that_is_personal_data_is_masked_in_any_spelling() -> None:
-    card = WrittenNumber("4111111111111111.00", 4111111111111111.0)
+@pytest.mark.parametrize("text", ["4111111111111111.00", "4111111111111111e-30", "4.111111111111111E15"])
+def test_a_number_that_is_personal_data_is_masked_in_any_spelling(text: str) -> None:
+    card = WrittenNumber(text, float(text))
     _, protected = asyncio.run(call(tool("mask"), {}, {"content": [], "structuredContent": {"card": card}}))
     assert protected["structuredContent"] == {"card": 0.0}
 

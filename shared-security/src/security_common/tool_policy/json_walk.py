@@ -178,8 +178,12 @@ class JSONWalk:
         return self.visit_scalar(value, text_of_number(value), context)
 
     def visit_written_number(self, value: WrittenNumber, context: FieldContext | None) -> Any:
-        """A number with its spelling, protected as `visit_number` does."""
-        return self.visit_scalar(value, text_of_number(value.number), context)
+        """A number with its spelling, protected as `visit_number` does. Digits before an exponent are searched too."""
+        protected = self.visit_scalar(value, text_of_number(value.number), context)
+        digits, exponent, _ = value.text.lower().partition("e")
+        if protected is not value or not exponent:
+            return protected
+        return self.visit_scalar(value, digits, context)
 
     def visit_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
         """A leaf that is not a string, protected. `text` is what is searched."""
