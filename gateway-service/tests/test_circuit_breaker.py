@@ -153,14 +153,14 @@ def test_more_calls_than_allowed_are_refused_and_do_not_count_as_outages(breaker
 def test_one_caller_leaves_slots_for_others() -> None:
     breaker = CircuitBreaker("crm", max_in_flight=64, trial_seconds=30)
     with ExitStack() as calls:
-        for _ in range(48):
+        for _ in range(56):
             calls.enter_context(breaker.call("kim"))
         assert isinstance(fail(breaker), UpstreamBusy)
-        for number in range(16):
+        for number in range(8):
             calls.enter_context(breaker.call(f"other-{number}"))
         assert isinstance(fail(breaker, owner="last"), UpstreamBusy)
     with ExitStack() as calls:
-        for _ in range(48):
+        for _ in range(56):
             calls.enter_context(breaker.call("kim"))
 
 

@@ -19,8 +19,8 @@ MAX_UNANSWERED_CALLERS = 3
 OPEN_SECONDS = 10.0
 MAX_CALLERS = 1000
 """How many callers with outages are known at the same time."""
-MAX_CALLS_PER_FREE_SLOT = 3
-"""With three calls for each free slot, one caller can use three quarters of them."""
+MAX_CALLS_PER_FREE_SLOT = 7
+"""With seven calls for each free slot, one caller can use seven eighths of them."""
 
 
 class _Circuit:
