@@ -72,14 +72,17 @@ METHODS_THAT_READ_ALL = {
 }
 
 
+NOT_COUNTED = frozenset({counted_patterns.__file__, __file__})
+"""The files of the counting itself."""
+
+
 def count_call(frame: FrameType, event: str, argument: Any) -> None:
     """A profile function: counts calls outside of the counting itself."""
-    if frame.f_code.co_filename in {counted_patterns.__file__, __file__}:
+    # It runs at each call and each return, and most of them are those of the counting patterns.
+    if event not in {"call", "c_call"} or frame.f_code.co_filename in NOT_COUNTED:
         return
-    if event == "call":
-        StepCounter.steps += 1
-    elif event == "c_call":
-        StepCounter.steps += 1
+    StepCounter.steps += 1
+    if event == "c_call":
         owner: Any = getattr(argument, "__self__", None)
         for kind, methods in METHODS_THAT_READ_ALL.items():
             if isinstance(owner, kind) and argument.__name__ in methods:
@@ -116,6 +119,7 @@ def counted_pii() -> Iterator[Any]:
             del sys.modules[name]
         monkeypatch.undo()
         sys.modules.update(known)
+        counted_compile.cache_clear()
 
 
 @contextmanager
