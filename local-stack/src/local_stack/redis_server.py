@@ -16,7 +16,7 @@ from local_stack.processes import Child
 
 __all__ = ["RedisServer"]
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _STOP_SECONDS = 3.0
 
 

@@ -38,7 +38,7 @@ def running(folder: Path, ports: StackPorts, **settings: str) -> Generator[tuple
         finally:
             if started.poll() is None:
                 started.terminate()
-            started.wait(timeout=15)
+            started.wait(timeout=60)
 
 
 def _read_message(started: subprocess.Popen[str]) -> list[str]:

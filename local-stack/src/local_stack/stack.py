@@ -29,7 +29,7 @@ REDIS, AUTH, MCP, GATEWAY = "redis", "auth-service", "mcp-resource-service", "ga
 SECRETS = "secrets"
 """Folder of the secrets, below the state folder."""
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0
 # After this time the reasons why a service is not ready are printed, so that the user can correct them.
 _QUIET_SECONDS = 5.0
 _POLL_SECONDS = 0.05
