@@ -81,7 +81,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
 @pytest.fixture(scope="session")
 def compose(company: Company) -> Iterator[Compose]:
     """The containers, running with the declaration of the test company."""
-    composed = Compose(*free_ports(2), declaration=company.folder, settings=GIVEN_TO_COMPOSE)
+    composed = Compose(*free_ports(3), declaration=company.folder, settings=GIVEN_TO_COMPOSE)
     try:
         composed("up", "--build", "--wait")
         yield composed

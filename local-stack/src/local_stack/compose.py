@@ -22,13 +22,26 @@ class Compose:
     """
 
     def __init__(
-        self, auth_port: int, mcp_port: int, declaration: Path, settings: Mapping[str, str] | None = None
+        self,
+        auth_port: int,
+        mcp_port: int,
+        gateway_port: int,
+        *,
+        declaration: Path,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
-        self.auth_url, self.mcp_url = f"http://localhost:{auth_port}", f"http://localhost:{mcp_port}"
+        self.auth_url, self.mcp_url, self.gateway_url = (
+            f"http://localhost:{port}" for port in (auth_port, mcp_port, gateway_port)
+        )
         files = ["--file", "compose.yaml", "--file", "deploy/compose.declared.yaml"]
         project = f"mcp-oauth2-test-{auth_port}"  # several checkouts may test on one engine
         self._command = ["docker", "compose", "--project-name", project, *files]
-        addresses = {"AUTH_PORT": str(auth_port), "MCP_PORT": str(mcp_port), "AUTH_CONFIG_DIR": str(declaration)}
+        addresses = {
+            "AUTH_PORT": str(auth_port),
+            "MCP_PORT": str(mcp_port),
+            "GATEWAY_PORT": str(gateway_port),
+            "AUTH_CONFIG_DIR": str(declaration),
+        }
         self._environment = {**without_settings(os.environ), **addresses, **(settings or {})}
 
     def __call__(self, *arguments: str) -> str:
