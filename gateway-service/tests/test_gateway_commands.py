@@ -13,6 +13,7 @@ import pytest
 import yaml
 from gateway_processes import Shell, wait_until_ready
 from notes_server import notes
+from program_upstreams import program
 from token_endpoint import EXCHANGE, TokenEndpoint, json_answer
 from upstream_servers import PHONE, customers
 
@@ -82,7 +83,7 @@ async def test_serve_call_and_doctor(shell: Shell, issuer: LoopbackIssuer) -> No
 
 async def test_tools_shows_what_applies_to_each_tool(shell: Shell) -> None:
     listed = await shell.run("tools")
-    assert listed.status == 0, listed.err
+    assert (listed.status, listed.err) == (0, "")
     lines = listed.out.splitlines()
     assert lines[0].startswith("crm  http://127.0.0.1:")
     assert lines[1:] == [
@@ -122,6 +123,16 @@ async def test_tools_and_doctor_cover_prompts_and_resources(
     assert results["notes: 1 prompts, 2 resources and 1 resource templates are listed"] is True
     declared = yaml.safe_load((await shell.run("auth-declaration")).out)["resources"]
     assert [list(each["scopes"]) for each in declared] == [["mcp.access", "mcp.notes"]] * 2
+
+
+@pytest.mark.parametrize("arguments", [("diff", "--json"), ("suggest",)])
+async def test_the_output_of_a_command_has_no_log_lines_of_programs(
+    shell: Shell, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "gateway.yaml").write_text(yaml.safe_dump({"upstreams": {"crm": program()}}))
+    printed = await shell.run(*arguments)
+    assert "program_started" not in printed.out + printed.err
+    assert yaml.safe_load(printed.out)
 
 
 async def test_auth_declaration_has_every_address_with_its_scopes(shell: Shell) -> None:

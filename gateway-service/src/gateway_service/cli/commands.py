@@ -85,6 +85,7 @@ def pin() -> None:
     settings = GatewaySettings()
     from gateway_service.cli import pin as commands  # noqa: PLC0415 - as above
 
+    _log_to_stderr(settings)
     asyncio.run(commands.pin(settings, _declaration(settings)))
 
 
@@ -97,6 +98,7 @@ def diff(*, as_json: AsJson = False) -> None:
     settings = GatewaySettings()
     from gateway_service.cli import pin as commands  # noqa: PLC0415 - as above
 
+    _log_to_stderr(settings)
     asyncio.run(commands.compare(settings, _declaration(settings), as_json=as_json))
 
 
@@ -147,6 +149,7 @@ def import_file(
     """
     from gateway_service.cli.import_servers import import_servers  # noqa: PLC0415 - as above
 
+    _log_to_stderr(GatewaySettings())
     asyncio.run(import_servers(file, to or file.parent, secrets_to))
 
 
@@ -159,6 +162,7 @@ def suggest() -> None:
     settings = GatewaySettings()
     from gateway_service.cli.suggest import print_suggestions  # noqa: PLC0415 - as above
 
+    _log_to_stderr(settings)
     asyncio.run(print_suggestions(settings, _declaration(settings)))
 
 
@@ -276,8 +280,7 @@ def accept() -> None:
 
 def _log_to_stderr(settings: GatewaySettings) -> None:
     """Warnings of a command that asks upstreams; its standard output is for the result."""
-    configure_logs(settings, service=SERVICE)
-    logging.getLogger().setLevel(logging.WARNING)
+    configure_logs(settings.model_copy(update={"log_level": "warning"}), service=SERVICE)
 
 
 def _declaration(settings: GatewaySettings) -> GatewayDeclaration:
