@@ -17,6 +17,7 @@ from auth_service.declaration_file import load_declaration
 from auth_service.declared_providers import LocalSignIn
 from auth_service.protocol import GrantType
 from auth_service.settings import AuthSettings
+from auth_service.tokens.resources import declared_resources
 from security_common.settings import SettingInvalid
 
 EXPIRY = datetime(2030, 1, 1, tzinfo=UTC)
@@ -95,6 +96,27 @@ def test_demo_mode_keeps_what_the_declaration_says_about_a_gateway(tmp_path: Pat
     gateways = [client for client in declaration.clients if client.client_id == "gateway"]
     assert [client.may_exchange for client in gateways] == [()]
     assert declaration.sign_in.local is LocalSignIn.OPERATORS
+
+
+def test_demo_mode_exchanges_the_scopes_that_declared_addresses_of_a_gateway_have(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(json.dumps(PUBLIC_KEY))
+    text = {"ko": "도구 사용", "en": "Use the tools"}
+    scopes = {"mcp.access": text, "mcp.files": text}
+    resources = [
+        {"url": "http://localhost:8082/mcp", "scopes": {"mcp.access": text, "mcp.decrypt": text}, "default": True},
+        {"url": "http://localhost:8083/mcp", "scopes": scopes},
+    ]
+    (tmp_path / "auth.yaml").write_text(json.dumps({"resources": resources}))
+    settings = AuthSettings(
+        demo=True,
+        config=tmp_path / "auth.yaml",
+        gateway_resources="http://localhost:8083/mcp",
+        gateway_public_key_file=tmp_path / "key",
+    )
+    declaration = load_declaration(settings)
+    (gateway,) = [client for client in declaration.clients if client.client_id == "gateway"]
+    assert [rule.scopes for rule in gateway.may_exchange] == [{"mcp.access": ("mcp.access",)}]
+    assert declared_resources(declaration).find("http://localhost:8083/mcp").scopes.keys() == scopes.keys()
 
 
 def test_every_process_computes_the_same_fingerprint() -> None:

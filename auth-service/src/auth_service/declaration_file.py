@@ -58,7 +58,8 @@ def _with_demo_clients(declaration: Declaration) -> Declaration:
 def _with_demo_gateway(declaration: Declaration, settings: AuthSettings) -> Declaration:
     """The declaration with the addresses of the gateway as resources, and with the gateway as a client.
 
-    The gateway exchanges the tokens of its callers for tokens to the default resource, with the same scopes.
+    The gateway exchanges the tokens of its callers for tokens to the default resource, with the same scopes as far as
+    both have them: auth.yaml may declare addresses of the gateway with other scopes.
     """
     if not settings.gateway_resources:
         return declaration
@@ -69,14 +70,15 @@ def _with_demo_gateway(declaration: Declaration, settings: AuthSettings) -> Decl
         for url in settings.gateway_resources
         if url not in declared
     )
+    resources = (*declaration.resources, *added)
+    at_gateway = {
+        scope for resource in resources if resource.url in settings.gateway_resources for scope in resource.scopes
+    }
+    exchanged = {scope: (scope,) for scope in default.scopes if scope in at_gateway}
     clients = declaration.clients
     is_declared = any(client.client_id == _GATEWAY_CLIENT_ID for client in clients)
-    if settings.gateway_public_key_file is not None and not is_declared:
-        rule = {
-            "from": settings.gateway_resources,
-            "to": default.url,
-            "scopes": {scope: (scope,) for scope in default.scopes},
-        }
+    if settings.gateway_public_key_file is not None and not is_declared and exchanged:
+        rule = {"from": settings.gateway_resources, "to": default.url, "scopes": exchanged}
         gateway = DeclaredClient(
             client_id=_GATEWAY_CLIENT_ID,
             name="MCP gateway",
@@ -86,7 +88,7 @@ def _with_demo_gateway(declaration: Declaration, settings: AuthSettings) -> Decl
             may_exchange=(DeclaredExchange.model_validate(rule),),
         )
         clients = (*clients, gateway)
-    return _replace(declaration, resources=(*declaration.resources, *added), clients=clients)
+    return _replace(declaration, resources=resources, clients=clients)
 
 
 def _replace(declaration: Declaration, **changed: object) -> Declaration:
