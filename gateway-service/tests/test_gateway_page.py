@@ -19,12 +19,29 @@ from local_stack.stack import AUTH, REDIS, Stack
 pytestmark = pytest.mark.anyio
 
 PAGE = Path(__file__).parents[2] / "docs/gateway.md"
-YAML = [fence.text for fence in read_fences(PAGE) if fence.language == "yaml"]
+OWN_SERVER, AUTH_YAML, COMPLETE, CREDENTIALS = [fence.text for fence in read_fences(PAGE) if fence.language == "yaml"][
+    :4
+]
+(SERVERS,) = [fence.text for fence in read_fences(PAGE) if fence.language == "json"]
+
+
+def test_the_example_of_an_own_server_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text(SERVERS)
+    (tmp_path / "gateway.yaml").write_text(OWN_SERVER)
+    (files,) = load_declaration(tmp_path / "gateway.yaml", {}).upstreams
+    assert files.program is not None
+    assert files.program.command[0] == "npx"
+    rules = {tool: files.rule_for(tool, is_local=True) for tool in ("read_text_file", "list_directory", "write_file")}
+    assert {tool: rule.result if rule else None for tool, rule in rules.items()} == {
+        "read_text_file": "mask",
+        "list_directory": "mask",
+        "write_file": None,
+    }
 
 
 def test_the_example_of_gateway_yaml_is_valid(tmp_path: Path) -> None:
     (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"files": {"url": "https://files.example.com/mcp"}}}))
-    (tmp_path / "gateway.yaml").write_text(YAML[1])
+    (tmp_path / "gateway.yaml").write_text(COMPLETE)
     declaration = load_declaration(tmp_path / "gateway.yaml", {})
     assert declaration.names == ("files", "crm")
     crm = declaration.upstreams[1]
@@ -37,7 +54,7 @@ def test_the_example_of_gateway_yaml_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_example_of_credentials_is_valid(tmp_path: Path) -> None:
-    (tmp_path / "gateway.yaml").write_text(YAML[2])
+    (tmp_path / "gateway.yaml").write_text(CREDENTIALS)
     declared = load_declaration(tmp_path / "gateway.yaml", {}).upstreams
     assert [type(each.credential) for each in declared] == [SecretHeader, ClientCredentials, TokenExchange]
 
@@ -61,7 +78,7 @@ async def test_auth_service_issues_tokens_for_the_addresses_of_a_gateway(
         }
     )
     printed = await shell.run("auth-declaration")
-    declared = yaml.safe_load(YAML[0])["resources"] + yaml.safe_load(printed.out)["resources"]
+    declared = yaml.safe_load(AUTH_YAML)["resources"] + yaml.safe_load(printed.out)["resources"]
     (tmp_path / "auth.yaml").write_text(yaml.safe_dump({"resources": declared}))
     stack = Stack(ports, tmp_path / "stack", {"AUTH_CONFIG": str(tmp_path / "auth.yaml")})
     stack.start(REDIS, AUTH)
