@@ -109,6 +109,23 @@ def test_a_user_who_is_added_several_times_at_once_has_one_account(scim: ScimCli
     assert scim.find(f'userName eq "{sent["userName"]}"').json()["totalResults"] == 1
 
 
+def test_a_user_whom_another_request_is_adding_is_left_alone(provider: OpenIdProvider, scim: ScimClient) -> None:
+    sent = new_user()
+    identity = Identity(
+        provider="company",
+        issuer=provider.issuer,
+        subject=sent["externalId"],
+        account="u_being_added",
+        linked_at_seconds=time.time(),
+        checked_at_seconds=0.0,
+    )
+    assert in_redis(scim.service, lambda connection: Identities(connection).link(identity))
+    assert scim.send("POST", "Users", sent).status_code == 409
+    abandoned = replace(identity, linked_at_seconds=time.time() - 3600)
+    assert in_redis(scim.service, lambda connection: Identities(connection).save(abandoned))
+    assert scim.send("POST", "Users", sent).status_code == 201
+
+
 def test_a_name_that_was_given_up_can_be_used_again(scim: ScimClient) -> None:
     user = scim.add()
     scim.patch(user["id"], {"op": "replace", "path": "userName", "value": f"renamed-{user['userName']}"})

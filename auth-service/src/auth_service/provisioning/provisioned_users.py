@@ -156,7 +156,8 @@ class ProvisionedUsers:
         if existing.is_deleted and not existing.is_deleted_by_provider:
             raise ScimNotUnique("an operator deleted the account; `auth-service user allow` permits a new one")
         account = await self.store.find(existing.account)
-        if account is not None and not existing.is_deleted:
+        is_being_added = account is None and self.clock() - existing.linked_at_seconds < _ADDING_SECONDS
+        if (account is not None or is_being_added) and not existing.is_deleted:
             raise ScimNotUnique(_HAS_ACCOUNT)
         if account is not None:  # the process ended during the deletion
             await self._delete_account(provider, account)
@@ -196,6 +197,8 @@ class ProvisionedUsers:
 
 
 _HAS_ACCOUNT = "this person has an account here; find it with a filter and change it"
+# An identity is stored before its account; for this long, another request may be between the two steps.
+_ADDING_SECONDS = 60.0
 _NAME_TAKEN = "another account has this userName"
 
 
