@@ -79,8 +79,7 @@ def _start_server() -> str:
     global _address  # noqa: PLW0603 - one server per process
     with _starting:
         if _address is None:
-            folder = tempfile.TemporaryDirectory(prefix="commands-")
-            _address = str(Path(folder.name) / "socket")
+            _address = str(Path(tempfile.mkdtemp(prefix="commands-")) / "socket")
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(_address)
                 listener.listen(128)
@@ -89,7 +88,6 @@ def _start_server() -> str:
                 server = subprocess.Popen(
                     program, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], start_new_session=True
                 )
-            atexit.register(folder.cleanup)
             atexit.register(server.communicate)
         return _address
 
@@ -117,8 +115,11 @@ def main() -> None:
         while True:
             ready = {key.fileobj for key, _ in selector.select()}
             if listener not in ready:
-                return
+                break
             _serve(listener)
+        address = Path(listener.getsockname())
+        address.unlink()
+        address.parent.rmdir()
 
 
 def _serve(listener: socket.socket) -> None:
