@@ -4,7 +4,7 @@ Two listed names side by side are a person; one alone needs an honorific or a pa
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
 from security_common.pii.finding import Finding, PIIKind
@@ -78,7 +78,7 @@ _Pattern = tuple[re.Pattern[str], float, str]
 """Expression of a name, score and reason of its finding."""
 
 
-def _patterns_by_start() -> dict[str, list[_Pattern]]:
+def _patterns_by_start() -> Mapping[str, Sequence[_Pattern]]:
     """The patterns that can match at a word with these first two characters; a space may be the second one."""
     names = [*_LISTS["given"], *_LISTS["family"]]
     parts = {part[0] for part in [*_LISTS["chinese_parts"], *_LISTS["chinese_other_parts"], " "]}
@@ -95,11 +95,13 @@ def _patterns_by_start() -> dict[str, list[_Pattern]]:
         ((_CHINESE_NAME, 0.7, "listed"), [family + part for family in _LISTS["chinese_family"] for part in parts]),
         ((_MONGOLIAN_NAME, 0.75, "listed"), map("".join, product(_LISTS["mongolian_parts"], repeat=2))),
     ]
-    patterns: dict[str, list[_Pattern]] = {}
-    for pattern, words in beginnings:
+    numbers: dict[str, tuple[int, ...]] = {}
+    for number, (_, words) in enumerate(beginnings):
         for start in {f"{word} "[:2] for word in words}:
-            patterns.setdefault(start, []).append(pattern)
-    return patterns
+            numbers[start] = (*numbers.get(start, ()), number)
+    # There are thousands of beginnings, and a few combinations of patterns, of which each exists once in memory.
+    patterns = {each: [beginnings[number][0] for number in each] for each in set(numbers.values())}
+    return {start: patterns[each] for start, each in numbers.items()}
 
 
 _PATTERNS_BY_START = _patterns_by_start()

@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,18 @@ class WordEndings:
         return False
 
 
-def read_lists(name: str) -> dict[str, list[str]]:
-    """The lists of `data/<name>.toml`. A list is a TOML array or a string of words separated by spaces."""
+@cache
+def read_lists(name: str) -> Mapping[str, list[str]]:
+    """The lists of `data/<name>.toml`, shared by all modules that read them.
+
+    A list is a TOML array or a string of words separated by spaces.
+    """
     entries = tomllib.loads(_DATA.joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     return {key: words.split() if isinstance(words, str) else words for key, words in entries.items()}
 
 
-def read_tables(name: str) -> dict[str, dict[str, list[str]]]:
+@cache
+def read_tables(name: str) -> Mapping[str, dict[str, list[str]]]:
     """The tables of `data/<name>.toml`, each with its lists. A list is a string of words separated by spaces."""
     entries = tomllib.loads(_DATA.joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     return {table: {key: words.split() for key, words in lists.items()} for table, lists in entries.items()}
