@@ -6,6 +6,8 @@ from fastapi import APIRouter
 
 from auth_service.accounts.local_accounts import DEMO_ACCOUNT
 from auth_service.accounts.store import AccountStore
+from auth_service.authorize.account_overview import AccountOverview
+from auth_service.authorize.account_page import AccountPage
 from auth_service.authorize.authorization_endpoint import AuthorizationEndpoint
 from auth_service.authorize.authorization_flow import AuthorizationFlow
 from auth_service.authorize.consent_page import ConsentPage
@@ -97,7 +99,24 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
         connections=parts.connections,
     )
     authorization = AuthorizationEndpoint(flow=flow, resources=parts.resources, verifier=parts.issued_tokens)
-    routers = [authorization.make_router(), sign_in.make_router(), consent.make_router(), logout.make_router()]
+    account = AccountPage(
+        issuer=settings.issuer,
+        flow=flow,
+        sessions=sessions,
+        overview=AccountOverview(
+            sessions=sessions,
+            consents=parts.consents,
+            directory=parts.directory,
+            identities=parts.identities,
+            store=AccountStore(parts.redis),
+            revocation=parts.grant_revocation,
+            clock=parts.clock,
+        ),
+        browser_keys=browser_keys,
+        pages=pages,
+        random_bytes=parts.random_bytes,
+    )
+    routers = [page.make_router() for page in (account, authorization, sign_in, consent, logout)]
     if len(parts.connections):
         routers.append(provider_sign_in.make_router())
     return routers

@@ -1,6 +1,7 @@
 """The paths of the endpoints, for their routes, the server metadata and whatever else names them."""
 
 __all__ = [
+    "ACCOUNT_PATH",
     "AUTHORIZATION_PATH",
     "BACKCHANNEL_LOGOUT_PATH",
     "CONSENT_PATH",
@@ -25,6 +26,7 @@ PROVIDER_SIGN_IN_PATH = "/oauth2/sign-in/{provider}"
 PROVIDER_CALLBACK_PATH = "/oauth2/callback/{provider}"
 CONSENT_PATH = "/oauth2/consent"
 LOGOUT_PATH = "/oauth2/logout"
+ACCOUNT_PATH = "/account"
 BACKCHANNEL_LOGOUT_PATH = "/oauth2/backchannel-logout/{provider}"
 
 TOKEN_PATH = "/oauth2/token"

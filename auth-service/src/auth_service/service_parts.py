@@ -15,6 +15,7 @@ from auth_service.accounts.passwords import Passwords
 from auth_service.accounts.provider_logouts import ProviderLogouts
 from auth_service.accounts.store import AccountStore
 from auth_service.audit_recorder import AuditRecorder
+from auth_service.clients.account_page_client import account_page_client
 from auth_service.clients.client_directory import ClientDirectory
 from auth_service.clients.client_id_metadata import make_client_id_metadata_finder
 from auth_service.clients.client_secrets import ClientSecrets
@@ -196,7 +197,10 @@ def build_parts(
         client_secrets=client_secrets,
         outgoing=outgoing,
         directory=ClientDirectory(
-            declared=[make_client(client, client_secrets) for client in declaration.clients],
+            declared=[
+                account_page_client(settings.issuer),
+                *(make_client(client, client_secrets) for client in declaration.clients),
+            ],
             store=client_store,
             documents=make_client_id_metadata_finder(registration, outgoing=outgoing, store=client_store, clock=clock),
             clock=clock,

@@ -132,6 +132,8 @@ def test_every_page_is_accessible(
     page.fill("#password", "demo")
     press(page, "button[value=sign_in]")
     check_accessibility(page, f"consent-{look}")
+    page.goto(f"{api.auth_url}/account")
+    check_accessibility(page, f"account-{look}")
     page.goto(f"{api.auth_url}/oauth2/logout")
     check_accessibility(page, f"sign-out-{look}")
     press(page, "button")

@@ -91,6 +91,9 @@ class AccountStore:
         password_hash = await self._redis.get(_PASSWORD + subject)
         return str(password_hash) if password_hash else None
 
+    async def delete_password(self, subject: str) -> None:
+        await self._redis.delete(_PASSWORD + subject)
+
     async def set_password_hash(self, subject: str, password_hash: str) -> None:
         await self._redis.set(_PASSWORD + subject, password_hash)
 

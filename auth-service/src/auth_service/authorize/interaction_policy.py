@@ -125,4 +125,5 @@ CONSENT_RULES: tuple[Callable[[ConsentState], bool], ...] = (
 
 
 def needs_consent(state: ConsentState) -> bool:
-    return any(rule(state) for rule in CONSENT_RULES)
+    """Never for the pages of this server, which get no token."""
+    return state.client.origin is not ClientOrigin.OWN and any(rule(state) for rule in CONSENT_RULES)

@@ -21,6 +21,7 @@ class ClientOrigin(StrEnum):
     OPERATOR = "operator"  # the operator, with `auth-service client create`
     REGISTERED = "registered"  # unverified: the client registered itself (RFC 7591)
     METADATA_DOCUMENT = "metadata_document"  # the owner of the host in the client_id
+    OWN = "own"  # a page of this server, which signs users in as other clients do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class Client:
     @property
     def is_from_operator(self) -> bool:
         """Whether the operator of this server has set up the client. If not, the client has described itself."""
-        return self.origin in {ClientOrigin.DECLARED, ClientOrigin.OPERATOR}
+        return self.origin in {ClientOrigin.DECLARED, ClientOrigin.OPERATOR, ClientOrigin.OWN}
 
     @property
     def is_public(self) -> bool:

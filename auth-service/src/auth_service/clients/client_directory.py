@@ -63,6 +63,10 @@ class ClientDirectory:
             return None
         return self._with_current_scopes(await self._documents.find(client_id, source_address=source_address))
 
+    async def find_known(self, client_id: str) -> Client | None:
+        """The client, if it is declared or stored: a metadata document is not fetched."""
+        return self._declared.get(client_id) or await self._store.find(client_id)
+
     async def mark_visited(self, client: Client) -> None:
         """A browser opened the sign-in page for this client: an unused registration starts its lifetime again."""
         if client.origin is ClientOrigin.REGISTERED:

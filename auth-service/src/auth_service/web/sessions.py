@@ -10,9 +10,10 @@ from auth_service.protocol import Clock, RandomBytes
 from security_common.cookies import parse_cookies
 from security_common.service import ServiceCookies, SessionStore
 
-__all__ = ["Browser", "Session", "Sessions", "cookies_of"]
+__all__ = ["Browser", "ListedSession", "Session", "Sessions", "cookies_of"]
 
 _KEY_PREFIX = "auth:session:"
+_OF_ACCOUNT = "auth:account-sessions:"
 _COOKIE = "session"
 _CHOOSE_ACCOUNT = "choose_account"
 
@@ -55,12 +56,24 @@ class Browser:
     session: Session | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ListedSession:
+    """A session of an account. `stored_id` identifies it, and is not its id in the cookie."""
+
+    stored_id: str
+    session: Session
+
+
 class Sessions:
-    """Reads, begins and ends sessions. Raises `redis.exceptions.RedisError` if Redis is not available."""
+    """Reads, begins and ends sessions. Raises `redis.exceptions.RedisError` if Redis is not available.
+
+    `auth:account-sessions:<sub>` has the sessions of an account by the time of their end.
+    """
 
     def __init__(
         self, redis: Redis, *, cookies: ServiceCookies, lifetime_seconds: int, clock: Clock, random_bytes: RandomBytes
     ) -> None:
+        self._redis = redis
         self._store = SessionStore(redis, Session, key_prefix=_KEY_PREFIX, random_bytes=random_bytes)
         self._cookies = cookies
         self._lifetime_seconds = lifetime_seconds
@@ -94,7 +107,33 @@ class Sessions:
             interaction_id=interaction_id,
         )
         secret = await self._store.begin(session, lifetime_seconds=self._lifetime_seconds)
+        key, now = _OF_ACCOUNT + subject, self._clock()
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zadd(key, {self._store.stored_id(secret): now + self._lifetime_seconds})
+            pipe.zremrangebyscore(key, 0, now)
+            pipe.expire(key, self._lifetime_seconds)
+            await pipe.execute()
         return Browser(secret=secret, session=session)
+
+    async def all(self, subject: str) -> list[ListedSession]:
+        """The sessions of an account, newest first."""
+        found: list[ListedSession] = []
+        for stored_id in await self._redis.zrevrangebyscore(_OF_ACCOUNT + subject, "+inf", self._clock()):
+            session = await self._store.load_stored(str(stored_id))
+            if session is not None and session.subject == subject:
+                found.append(ListedSession(str(stored_id), session))
+        return found
+
+    async def end(self, subject: str, stored_id: str) -> bool:
+        """Ends a session of this account; False if the account has no such session."""
+        if not await self._redis.zrem(_OF_ACCOUNT + subject, stored_id):
+            return False
+        await self._store.end_stored(stored_id)
+        return True
+
+    def is_of(self, browser: Browser, listed: ListedSession) -> bool:
+        """Whether this is the session of the browser."""
+        return self._store.stored_id(browser.secret) == listed.stored_id
 
     async def sign_out(self, browser: Browser) -> None:
         if browser.secret:

@@ -66,10 +66,12 @@ class Action(StrEnum):
     SIGN_IN_REQUIRED = "sign_in_required"
     """A user has to sign in again at the identity provider; refresh tokens wait for it."""
 
+    SESSION_ENDED = "session_ended"
+    """A user ended a session of another browser."""
     USER_LINKED = "user_linked"
     """An operator linked an account to a person at an identity provider; the reason has the provider."""
     USER_UNLINKED = "user_unlinked"
-    """An operator removed the link of an account to an identity provider; the reason has the provider."""
+    """An operator or the user removed the link to an identity provider; the reason has the provider."""
     USER_ADDED = "user_added"
     """An operator added an account."""
     USER_PASSWORD_SET = "user_password_set"
@@ -83,7 +85,7 @@ class Action(StrEnum):
     USER_DELETED = "user_deleted"
     """An operator deleted an account."""
     CONSENT_WITHDRAWN = "consent_revoked"  # existing trails contain this value
-    """An operator withdrew a consent."""
+    """An operator or the user withdrew a consent."""
     CLIENT_CREATED = "client_created"
     """An operator created a client."""
     CLIENT_DELETED = "client_deleted"

@@ -58,6 +58,10 @@ class EventType(StrEnum):
     """auth-service: a user allowed a client's request. Details: client, subject; the scopes."""
     CONSENT_DENIED = "consent_denied"
     """auth-service: a user denied a client's request. Details: client, subject."""
+    ACCOUNT_CHANGE = "account_change"
+    """auth-service: a user ended a session, a connected app or a way to sign in on the account page. Details: subject;
+    client; the provider.
+    """
     CODE_ISSUED = "code_issued"
     """auth-service: an authorization code was issued. Details: client, subject."""
     CODE_REUSE = "code_reuse"

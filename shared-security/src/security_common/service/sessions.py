@@ -79,6 +79,18 @@ class SessionStore(Generic[Data]):
         """Deletes the session. Does nothing if the session has ended."""
         await self._redis.delete(self._key(session_id))
 
+    def stored_id(self, session_id: str) -> str:
+        """The digest under which the session is stored. It identifies a session, and cannot be used as one."""
+        return self._key(session_id).removeprefix(self._key_prefix)
+
+    async def load_stored(self, stored_id: str) -> Data | None:
+        """The data of the session with this `stored_id`; None if it has ended."""
+        return self._parse(await self._redis.get(self._key_prefix + stored_id))
+
+    async def end_stored(self, stored_id: str) -> None:
+        """Deletes the session with this `stored_id`."""
+        await self._redis.delete(self._key_prefix + stored_id)
+
     def _parse(self, document: Any) -> Data | None:
         return self._data.validate_json(document) if document else None
 

@@ -1,0 +1,135 @@
+"""What the account page shows, and what a user can end there."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from auth_service.accounts.account import Account, end_sign_ins
+from auth_service.accounts.consents import Consents
+from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.store import AccountStore
+from auth_service.clients.client_directory import ClientDirectory
+from auth_service.protocol import Clock
+from auth_service.tokens.grant_revocation import GrantRevocation
+from auth_service.web.sessions import Browser, Sessions
+
+__all__ = ["AccountOverview", "ConnectedApp", "OpenSession", "SignInMethod"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A browser that is signed in. `provider` is empty for a password."""
+
+    stored_id: str
+    since: str
+    provider: str
+    is_this_one: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedApp:
+    """A client that the user has allowed something, and whether it has tokens at present."""
+
+    client_id: str
+    name: str
+    resources: tuple[str, ...]
+    scopes: tuple[str, ...]
+    since: str
+    has_tokens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignInMethod:
+    """A way to sign in: an identity provider, or a password if `provider` is empty."""
+
+    provider: str
+    label: str
+    can_be_removed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOverview:
+    """Raises `RedisError`, and `JournalUnavailable` where something is revoked."""
+
+    sessions: Sessions
+    consents: Consents
+    directory: ClientDirectory
+    identities: Identities
+    store: AccountStore
+    revocation: GrantRevocation
+    clock: Clock
+
+    async def open_sessions(self, account: Account, browser: Browser) -> list[OpenSession]:
+        """Sessions that can still be used, the one of this browser first."""
+        found = [
+            OpenSession(
+                each.stored_id,
+                _format(each.session.signed_in_at_seconds),
+                each.session.provider or "",
+                self.sessions.is_of(browser, each),
+            )
+            for each in await self.sessions.all(account.subject)
+            if each.session.signed_in_at_seconds >= account.signed_out_at_seconds
+        ]
+        return sorted(found, key=lambda each: not each.is_this_one)
+
+    async def connected_apps(self, account: Account) -> list[ConnectedApp]:
+        """The clients that the user has allowed something, by name."""
+        with_tokens = {grant.client_id for grant in await self.revocation.grants.all(account.subject)}
+        consents = await self.consents.all(account.subject)
+        apps: list[ConnectedApp] = []
+        for client_id in dict.fromkeys(consent.client_id for consent in consents):
+            own = [consent for consent in consents if consent.client_id == client_id]
+            known = await self.directory.find_known(client_id)
+            apps.append(
+                ConnectedApp(
+                    client_id=client_id,
+                    name=known.name if known is not None and known.name else client_id,
+                    resources=tuple(sorted({consent.resource for consent in own})),
+                    scopes=tuple(sorted(frozenset[str]().union(*(consent.scopes for consent in own)))),
+                    since=_format(max(consent.granted_at_seconds for consent in own)),
+                    has_tokens=client_id in with_tokens,
+                )
+            )
+        return sorted(apps, key=lambda app: (app.name.casefold(), app.client_id))
+
+    async def sign_in_methods(self, account: Account) -> list[SignInMethod]:
+        """The ways to sign in. The last one cannot be removed."""
+        linked = [identity for identity in await self.identities.of_account(account.subject) if not identity.is_deleted]
+        has_password = await self.store.password_hash(account.subject) is not None
+        # The password of a provider's account counts only as long as the user is linked there.
+        ways = len(linked) + (has_password and account.provider is None)
+        methods = [SignInMethod(each.provider, each.label, ways > 1) for each in linked]
+        if has_password:
+            methods.insert(0, SignInMethod("", account.username, len(linked) > 0))
+        return methods
+
+    async def end_session(self, account: Account, stored_id: str) -> bool:
+        """Ends a session of the user; False if it has ended already."""
+        return await self.sessions.end(account.subject, stored_id)
+
+    async def end_app(self, account: Account, client_id: str) -> bool:
+        """Withdraws the consents for a client, and revokes its tokens; False if there were none."""
+        withdrawn = await self.consents.withdraw(account.subject, client_id)
+        revoked = await self.revocation.revoke_all(account.subject, concerns=lambda grant: grant.client_id == client_id)
+        return bool(withdrawn or revoked)
+
+    async def remove_method(self, account: Account, provider: str) -> bool:
+        """Removes a way to sign in, and ends all sessions and tokens; False if it is not there, or the last one."""
+        methods = await self.sign_in_methods(account)
+        if not any(method.provider == provider and method.can_be_removed for method in methods):
+            return False
+        # For good: a session that began this way must not be valid again after the next link.
+        await self.store.change(account.subject, lambda stored: end_sign_ins(stored, self.clock()))
+        await self.revocation.revoke_all(account.subject)
+        if not provider:
+            await self.store.delete_password(account.subject)
+        for identity in await self._linked_at(account, provider):
+            await self.identities.unlink(identity)
+        return True
+
+    async def _linked_at(self, account: Account, provider: str) -> list[Identity]:
+        return [each for each in await self.identities.of_account(account.subject) if each.provider == provider]
+
+
+def _format(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

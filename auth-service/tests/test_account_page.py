@@ -1,0 +1,194 @@
+"""/account: a user sees and ends sessions, connected apps and ways to sign in."""
+
+import json
+import re
+from typing import Any
+
+import httpx2
+import pytest
+from argon2 import PasswordHasher
+from openid_provider import OpenIdProvider
+from provider_users import CompanyUser, in_redis
+from reading_status_lists import is_revoked
+from redis.asyncio import Redis
+from running_auth import Service
+from signing_in import Page, Person, Request, redeem, refresh
+
+from auth_service.accounts.account import Account
+from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.store import AccountStore
+
+ENTRY = re.compile(r"<li>(.*?)</li>", re.DOTALL)
+
+
+def follow(person: Person, answer: httpx2.Response) -> httpx2.Response:
+    """Follows redirects within the service, also those with its whole address."""
+    while answer.status_code == 303:
+        location = answer.headers["location"]
+        answer = person.http.get(re.sub(r"^http://localhost:\d+", "", location))
+    return answer
+
+
+def account_page(person: Person, username: str = "demo", password: str = "demo") -> httpx2.Response:
+    page = follow(person, person.http.get("/account"))
+    if Page(page.text).action == "/oauth2/sign-in":
+        fields = {**Page(page.text).fields, "username": username, "password": password, "action": "sign_in"}
+        page = follow(person, person.http.post("/oauth2/sign-in", data=fields))
+    assert page.status_code == 200, page.text
+    return page
+
+
+def entry(page: httpx2.Response, words: str) -> dict[str, str]:
+    """The form of the entry that contains these words."""
+    found = next(each for each in ENTRY.findall(page.text) if words in each)
+    button = re.search(r'name="action" value="(\w+)"', found)
+    return {**Page(found).fields, **({"action": button[1]} if button else {})}
+
+
+def press(person: Person, fields: dict[str, str]) -> httpx2.Response:
+    answer = person.http.post("/account", data=fields)
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["location"] == "/account"
+    return follow(person, answer)
+
+
+def events(service: Service, event_type: str) -> list[dict[str, Any]]:
+    folder = service.settings.security.audit_dir / "auth-service"
+    lines = [line for path in folder.glob("*/security_audit.log") for line in path.read_text().splitlines()]
+    return [event for event in map(json.loads, lines) if event["event_type"] == event_type]
+
+
+def test_the_page_signs_in_without_consent_and_shows_this_browser(person: Person) -> None:
+    page = account_page(person)
+    assert str(page.url).endswith("/account")
+    assert "demo" in Page(page.text).text
+    assert "this browser" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    assert "form-action 'self'" in page.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_is_in_the_language_of_the_browser(people: Service, language: str) -> None:
+    user = Person(f"http://127.0.0.1:{people.settings.port}", source="10.9.200.1", language=language)
+    assert {"en": "Connected apps", "ko": "연결된 앱"}[language] in account_page(user).text
+    user.http.close()
+
+
+def test_an_app_is_disconnected_with_all_its_tokens(people: Service, person: Person) -> None:
+    request = Request("app", {"scope": "mcp.access offline_access"})
+    tokens = redeem(people.http, request, person.grant(request)["code"]).json()
+    page = account_page(person)
+    assert "Example application" in page.text
+    assert "mcp.access" in page.text
+    fields = entry(page, "Example application")
+    page = press(person, fields)
+    assert "Example application" not in page.text
+    assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert is_revoked(people, tokens["access_token"])
+    assert Page(person.open(request.path).text).action == "/oauth2/consent"
+    recorded = events(people, "account_change")
+    press(person, fields)  # the second click
+    assert events(people, "account_change") == recorded
+    assert (recorded[-1]["action_taken"], recorded[-1]["client_id"]) == ("consent_revoked", "app")
+
+
+def test_another_browser_is_signed_out(people: Service, person: Person) -> None:
+    other = Person(f"http://127.0.0.1:{people.settings.port}", source="10.9.201.1")
+    account_page(other)
+    page = account_page(person)
+    forms = [Page(each) for each in ENTRY.findall(page.text) if "end_session" in each and "this browser" not in each]
+    assert forms
+    for form in forms:
+        press(person, {**form.fields, "action": "end_session"})
+    assert Page(follow(other, other.http.get("/account")).text).action == "/oauth2/sign-in"
+    assert "this browser" in account_page(person).text
+    assert events(people, "account_change")[-1]["action_taken"] == "session_ended"
+    other.http.close()
+
+
+def test_the_session_of_this_browser_can_be_ended(person: Person) -> None:
+    page = press(person, entry(account_page(person), "this browser"))
+    assert Page(page.text).action == "/oauth2/sign-in"
+
+
+def test_a_form_of_another_site_or_account_ends_nothing(people: Service, person: Person) -> None:
+    request = Request("app")
+    person.grant(request)
+    fields = entry(account_page(person), "Example application")
+    for token in ("", "0" * 64):
+        answer = person.http.post("/account", data={**fields, "csrf_token": token})
+        assert answer.status_code == 403
+        assert Page(answer.text).links["Load the page again"] == "/account"
+    assert "Example application" in account_page(person).text
+
+
+def test_a_session_of_another_user_cannot_be_ended(person: Person, people: Service) -> None:
+    fields = entry(account_page(person), "this browser")
+    press(person, {**fields, "target": "0" * 64})
+    press(person, {**fields, "action": "unknown"})
+    assert "this browser" in account_page(person).text
+
+
+def test_who_cancels_the_sign_in_is_not_sent_back_to_it(person: Person) -> None:
+    assert person.http.get("/account?error=access_denied").status_code == 200
+
+
+def test_the_code_of_the_page_cannot_be_redeemed(people: Service, person: Person) -> None:
+    person.http.get("/account")
+    page = follow(person, person.http.get("/account"))
+    fields = {**Page(page.text).fields, "username": "demo", "password": "demo", "action": "sign_in"}
+    answer = person.http.post("/oauth2/sign-in", data=fields)
+    code = answer.headers["location"].partition("code=")[2].partition("&")[0]
+    request = Request(f"{people.issuer}/account", {"redirect_uri": f"{people.issuer}/account"})
+    assert redeem(people.http, request, code).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("removed", ["", "company"], ids=["password", "provider"])
+def test_removing_a_way_to_sign_in_ends_all_sessions(
+    company: Service, provider: OpenIdProvider, employee: CompanyUser, removed: str
+) -> None:
+    name = f"linked, {removed or 'password'}"
+    subject = add_linked_account(company, provider, name)
+    page = account_page(employee, name, "a good password")
+    label = "at the provider" if removed else f"<span>{name}</span>"
+    page = press(employee, entry(page, label))
+    assert Page(page.text).action == "/oauth2/sign-in"
+    remaining = in_redis(company, lambda connection: Identities(connection).of_account(subject))
+    assert [identity.provider for identity in remaining] == ([] if removed else ["company"])
+    has_password = in_redis(company, lambda connection: AccountStore(connection).password_hash(subject)) is not None
+    assert has_password == bool(removed)
+    assert events(company, "account_change")[-1]["reason"] == (removed or "password")
+
+
+def add_linked_account(service: Service, provider: OpenIdProvider, name: str) -> str:
+    """A local account with a password that is linked to a person at the provider."""
+    account = Account(subject=f"u_{name}", username=name, name=name)
+    identity = Identity(
+        provider="company",
+        issuer=provider.issuer,
+        subject=name,
+        account=account.subject,
+        label="at the provider",
+        linked_at_seconds=1.0,
+        checked_at_seconds=1.0,
+    )
+
+    async def add(connection: Redis) -> None:
+        await AccountStore(connection).add(account, PasswordHasher().hash("a good password"))
+        await Identities(connection).link(identity)
+
+    in_redis(service, add)
+    return account.subject
+
+
+def test_the_last_way_to_sign_in_cannot_be_removed(
+    company: Service, provider: OpenIdProvider, employee: CompanyUser
+) -> None:
+    provider.claims |= {"sub": "account page", "groups": ["staff"]}
+    employee.grant_with_provider(Request("app"))
+    page = follow(employee, employee.http.get("/account"))
+    assert "company" in page.text
+    assert "remove_method" not in page.text
+    fields = {**Page(page.text).fields, "action": "remove_method", "target": "company"}
+    press(employee, fields)
+    assert "this browser" in follow(employee, employee.http.get("/account")).text
