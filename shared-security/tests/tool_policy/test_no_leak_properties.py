@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from security_common.tool_policy import ToolPolicyError, current_call, secure_tool
 
 WORDS = st.sampled_from(["", "memo", "확인 바랍니다", "please call", "ok.", "고객", "a/b", "값:", "x=1", "\n-"])
-FIELDS = st.sampled_from(["memo", "phone", "이메일", "ssn", "memos", "note", "주민등록번호", "value", "id"])
+FIELDS = st.sampled_from(["memo", "phone", "이메일", "ssn", "memos", "note", "주민등록번호", "value"])
 
 
 @dataclasses.dataclass
