@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import redis
@@ -115,9 +116,15 @@ def test_a_deleted_user_leaves_nothing_in_the_store(people: Service, person: Per
     subject = added[0]["subject"]
     with redis.Redis.from_url(people.settings.redis_url) as stored:
         assert stored.exists(f"auth:consent:{subject}")
+        assert sessions_of(stored, subject)
         command("user", "delete", "jung")
         keys = [key for key in stored.scan_iter("auth:*") if subject.encode() in key]
-    assert keys == []
+        sessions = sessions_of(stored, subject)
+    assert (keys, sessions) == ([], [])
+
+
+def sessions_of(stored: redis.Redis, subject: str) -> list[Any]:
+    return [key for key in stored.scan_iter("auth:session:*") if subject.encode() in cast("bytes", stored.get(key))]
 
 
 def test_the_demo_user_is_found_in_every_spelling(command, capsys: pytest.CaptureFixture[str]) -> None:

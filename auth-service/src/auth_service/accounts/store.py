@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from auth_service.accounts.account import Account, fold_username
+from auth_service.web.sessions import delete_sessions
 
 __all__ = ["AccountStore"]
 
@@ -83,6 +84,8 @@ class AccountStore:
                 return bool(result)
 
     async def delete(self, account: Account) -> None:
+        """Deletes the account with its password and sessions."""
+        await delete_sessions(self._redis, account.subject)
         await self._redis.delete(
             _NAME + fold_username(account.username), _PASSWORD + account.subject, _ACCOUNT + account.subject
         )

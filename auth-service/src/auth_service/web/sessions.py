@@ -10,7 +10,7 @@ from auth_service.protocol import Clock, RandomBytes
 from security_common.cookies import parse_cookies
 from security_common.service import ServiceCookies, SessionStore
 
-__all__ = ["Browser", "ListedSession", "Session", "Sessions", "cookies_of"]
+__all__ = ["Browser", "ListedSession", "Session", "Sessions", "cookies_of", "delete_sessions"]
 
 _KEY_PREFIX = "auth:session:"
 _OF_ACCOUNT = "auth:account-sessions:"
@@ -165,3 +165,10 @@ class Sessions:
 def cookies_of(request: Request) -> dict[str, str]:
     """The cookies by name. Starlette's own parser lets a malformed cookie hide others, see `parse_cookies`."""
     return parse_cookies(request.headers.getlist("cookie"))
+
+
+async def delete_sessions(redis: Redis, subject: str) -> None:
+    """Deletes every session of an account, and their list. Raises `redis.exceptions.RedisError`."""
+    key = _OF_ACCOUNT + subject
+    stored_ids = await redis.zrange(key, 0, -1)
+    await redis.delete(*(f"{_KEY_PREFIX}{stored_id}" for stored_id in stored_ids), key)
