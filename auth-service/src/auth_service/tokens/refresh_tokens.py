@@ -148,7 +148,7 @@ class RefreshTokens:
     async def has_live_families(self, subject: str) -> bool:
         """Whether a user of an identity provider has a family that was neither revoked nor expired.
 
-        The newest are looked up first. The entries of others are removed, so that they are looked up once.
+        The newest are looked up first. The entries of families that have ended are removed from the list.
         """
         key = _OF_ACCOUNT + subject
         while True:
@@ -161,7 +161,10 @@ class RefreshTokens:
             await self.redis.zrem(key, *newest)
 
     async def set_status(self, family_id: str, status: StatusReference) -> StatusReference:
-        """Gives a family from before there were status lists its index; returns that of a request that was first."""
+        """Stores the index of a family that was issued before status lists existed, unless it has one by now.
+
+        Returns the index that is stored: the given one, or that of another request which was faster.
+        """
         key = FAMILY_PREFIX + family_id
         async with self.redis.pipeline(transaction=True) as pipe:
             pipe.hsetnx(key, "status", str(status))

@@ -122,7 +122,8 @@ class McpEndpoint:
                 require_known_version(headers)
                 self._accept(message, caller)
                 return HttpResponse(202)
-            request, stateless = message, True  # what the next line refuses is a request of 2026-07-28
+            request = message
+            stateless = True  # if `is_stateless` raises an error, it is answered in the form of 2026-07-28
             stateless = is_stateless(request, headers)
             client = ClientRequest(
                 message=request, headers=headers, caller=caller, is_stateless=stateless, stream=stream

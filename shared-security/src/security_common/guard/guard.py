@@ -297,7 +297,10 @@ def _insufficient_for_resource(guarded: GuardedPath, context: RequestContext) ->
 
 
 def _require_known_status(needed: frozenset[str], token: AccessToken) -> None:
-    """Raises `TemporarilyUnavailable` if the token has a missing scope, and its status is not known well enough."""
+    """Raises `TemporarilyUnavailable` if the token has a needed scope that is withheld.
+
+    Scopes are withheld while the status list that would say whether the token is revoked is too old.
+    """
     if needed & token.withheld_scopes:
         raise TemporarilyUnavailable(
             "the issuer's list of revoked tokens is too old for this request",
