@@ -71,9 +71,9 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     | not valid   | it is written as 880101-1234567, the birth was on 5 October 2020 or later    | 0.75  |
     | not valid   | it is written as 880101-1234567, the birth was before that, in 1935 or later | 0.65  |
 
-    In the first row, groups of 6 and 7 are not enough if the birth was before 1935 and the adjacent label is one of
-    another number, such as a serial number (kind `OTHER`). The last two rows do not apply to a number with one of the
-    labels in `_OTHER_NUMBER_LABELS`. Before 5 October 2020 every
+    In the first row, groups of 6 and 7 are not enough if the birth was before 1935 and the adjacent label has the kind
+    `OTHER`: it names another number, such as a serial number. The last two rows do not apply to a number with one of
+    the labels in `_OTHER_NUMBER_LABELS`. Before 5 October 2020 every
     number was issued with a valid check digit. The score of the last row is therefore low: the digits may be a
     corporate number, which `number_rules` gives 0.7 if its own check digit is valid, and the higher score decides.
 
