@@ -132,7 +132,7 @@ class Catalogue:
         return self._approved.get(upstream)
 
     def instructions(self, upstream: str) -> str | None:
-        """What clients are told about how to use this upstream; None if it has said nothing, or was not reached."""
+        """The instructions of this upstream for clients; None if it has none, or was not reached."""
         instructions = self._found[upstream].instructions
         return instructions[:MAX_INSTRUCTIONS_CHARACTERS] if instructions else None
 

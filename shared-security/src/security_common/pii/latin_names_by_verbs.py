@@ -1,7 +1,7 @@
 """Names in Latin letters in prose that the words around them show to be those of persons.
 
     Moss waived it. Olive from housekeeping signed      the subject of a verb for what only persons do
-    Told Reed to wait, met with Wolniak and Cobb        the object of such a verb
+    Asked Reed to wait, met with Wolniak and Cobb       the object of such a verb
     Thanks Mirin! / June,                               a person who is addressed
     He goes by Vusi, last name Petrov                   the name itself is the subject
 
