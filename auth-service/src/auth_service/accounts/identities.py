@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 
+from auth_service.accounts.stored_documents import change_document
 from auth_service.declared_providers import DeclaredProvider
 
 __all__ = ["Identities", "Identity", "identity_key"]
@@ -109,40 +109,19 @@ class Identities:
 
         False, without any change, if it was unlinked, or its account was deleted or deactivated, in the meantime.
         """
-        key = _IDENTITY + identity.key
 
-        async def store_unless_ended(pipe: Pipeline) -> bool:
-            document = await pipe.get(key)
-            pipe.multi()
-            if not document:
-                return False
-            stored = _IDENTITY_ADAPTER.validate_json(document)
-            if stored.is_deleted or stored.account != identity.account or stored.is_inactive != identity.is_inactive:
-                return False
-            pipe.set(key, _IDENTITY_ADAPTER.dump_json(identity))
-            return True
+        def replace_unless_ended(stored: Identity) -> Identity | None:
+            has_ended = stored.is_deleted or stored.account != identity.account
+            return None if has_ended or stored.is_inactive != identity.is_inactive else identity
 
-        return cast("bool", await self._redis.transaction(store_unless_ended, key, value_from_callable=True))
+        return await self.change(identity.key, replace_unless_ended) is not None
 
-    async def change(self, key: str, change: Callable[[Identity], Identity]) -> Identity | None:
-        """The changed identity; None, without any change, if it was unlinked.
+    async def change(self, key: str, change: Callable[[Identity], Identity | None]) -> Identity | None:
+        """The changed identity; None, without any change, if it was unlinked, or `change` returned None.
 
         `change` is applied to the stored identity, again if another change came first.
         """
-        stored_key = _IDENTITY + key
-
-        async def store_changed(pipe: Pipeline) -> Identity | None:
-            document = await pipe.get(stored_key)
-            pipe.multi()
-            if not document:
-                return None
-            changed = change(_IDENTITY_ADAPTER.validate_json(document))
-            pipe.set(stored_key, _IDENTITY_ADAPTER.dump_json(changed))
-            return changed
-
-        return cast(
-            "Identity | None", await self._redis.transaction(store_changed, stored_key, value_from_callable=True)
-        )
+        return await change_document(self._redis, _IDENTITY + key, _IDENTITY_ADAPTER, change)
 
     async def page_of_provider(self, provider: str, *, offset: int, count: int) -> tuple[int, list[Identity]]:
         """The number of identities of a provider that are not deleted, and a part of them, oldest first."""

@@ -7,9 +7,9 @@ from typing import cast
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 
 from auth_service.accounts.account import Account, fold_username
+from auth_service.accounts.stored_documents import change_document
 from auth_service.web.sessions import delete_sessions
 
 __all__ = ["AccountStore"]
@@ -57,18 +57,7 @@ class AccountStore:
 
         `change` is applied to the stored account, again if another change came first, so that none is lost.
         """
-        key = _ACCOUNT + subject
-
-        async def store_changed(pipe: Pipeline) -> Account | None:
-            document = await pipe.get(key)
-            pipe.multi()
-            if not document:
-                return None
-            changed = change(_ACCOUNT_ADAPTER.validate_json(document))
-            pipe.set(key, _ACCOUNT_ADAPTER.dump_json(changed))
-            return changed
-
-        return cast("Account | None", await self._redis.transaction(store_changed, key, value_from_callable=True))
+        return await change_document(self._redis, _ACCOUNT + subject, _ACCOUNT_ADAPTER, change)
 
     async def rename(self, subject: str, username: str) -> bool:
         """Changes the username. False, without any change, if another account has it, or this one was deleted."""
