@@ -106,14 +106,14 @@ def make_discovery_router(
     router = new_router("discovery")
 
     @cache
-    def make_document(since: int | None, *, is_complete: bool) -> _CachedDocument:
+    def make_document(since: int | None, *, is_complete: bool) -> _PublishedDocument:
         members = dict(metadata)
         if since is not None:
             members[STATUS_SINCE_MEMBER] = since
         if is_complete:
-            return _CachedDocument.of(members, _METADATA_CACHING)
+            return _PublishedDocument.of(members, _METADATA_CACHING)
         members["client_id_metadata_document_supported"] = False
-        return _CachedDocument.of(members, _REDUCED_METADATA_CACHING)
+        return _PublishedDocument.of(members, _REDUCED_METADATA_CACHING)
 
     async def respond_with_metadata(request: Request) -> Response:
         document = make_document(status_since(), is_complete=advertises_client_id_metadata())
@@ -121,7 +121,7 @@ def make_discovery_router(
 
     async def respond_with_keys(request: Request) -> Response:
         keys = published_keys()
-        document = _CachedDocument(keys.document, keys.etag, _KEY_SET_CACHING)
+        document = _PublishedDocument(keys.document, keys.etag, _KEY_SET_CACHING)
         return document.respond(request, media_type="application/jwk-set+json")
 
     for path in METADATA_PATHS:
@@ -151,7 +151,7 @@ _NOT_MODIFIED: Mapping[int | str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _CachedDocument:
+class _PublishedDocument:
     """A document with its entity tag and its Cache-Control header."""
 
     body: bytes
@@ -159,7 +159,7 @@ class _CachedDocument:
     caching: str
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], caching: str) -> "_CachedDocument":
+    def of(cls, document: Mapping[str, Any], caching: str) -> "_PublishedDocument":
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         return cls(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', caching)
 

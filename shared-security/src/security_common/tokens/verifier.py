@@ -53,7 +53,11 @@ class TokenVerifier:
         self._pause = pause
         self._cache = VerifiedTokenCache(clock)
         self._statuses = StatusChecks(
-            status_policy or StatusPolicy(), http=client, clock=clock, deadline_seconds=fetch_deadline_seconds
+            status_policy or StatusPolicy(),
+            http=client,
+            clock=clock,
+            random_number=random_number,
+            deadline_seconds=fetch_deadline_seconds,
         )
         self._keys = {
             issuer.issuer: IssuerKeys(
