@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from signing_in import Person, Request, redeem, refresh
 
 from auth_service.token_status.replay import RevocationReplay
 from auth_service.token_status.status_indices import ListKind, StatusIndices, StatusReference
+from auth_service.tokens.refresh_tokens import RefreshTokens
 
 
 def client_token(service: Service, **changes: str) -> str:
@@ -142,6 +145,32 @@ def test_a_family_from_before_there_were_lists_gets_an_index(people: Service, to
     assert status_of(again["access_token"]) == status_of(renewed["access_token"])
     revoke(people, again["refresh_token"], client_id="app")
     assert is_revoked(people, renewed["access_token"])
+
+
+def test_a_status_of_a_family_does_not_change_when_the_family_expires(own_redis: tuple[str, Any]) -> None:
+    url, _ = own_redis
+    first, second = StatusReference("g" + "a" * 16, 1), StatusReference("g" + "a" * 16, 2)
+
+    async def set_statuses() -> None:
+        async with Redis.from_url(url, decode_responses=True) as connection:
+            tokens = RefreshTokens(
+                redis=connection,
+                pepper=b"p" * 32,
+                clock=time.time,
+                random_bytes=os.urandom,
+                idle_seconds=3600,
+                absolute_seconds=3600,
+                grace_seconds=30,
+            )
+            await connection.hset("auth:family:known", "generation", "1")
+            await connection.expire("auth:family:known", 60)
+            assert await tokens.set_status("known", first) == first
+            assert await tokens.set_status("known", second) == first
+            assert await connection.ttl("auth:family:known") <= 60
+            assert await tokens.set_status("revoked", first) == first
+            assert not await connection.exists("auth:family:revoked")
+
+    anyio.run(set_statuses)
 
 
 def test_item_e158_two_replicas_never_assign_one_index(own_redis: tuple[str, Any]) -> None:

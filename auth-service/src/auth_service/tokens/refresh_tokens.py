@@ -34,7 +34,9 @@ FAMILY_PREFIX = "auth:family:"
 _RESPONSE = "auth:refresh-response:"
 _OF_ACCOUNT = "auth:account-families:"
 _FAMILIES_AT_A_TIME = 100
-_ROTATE = files("auth_service.tokens").joinpath("rotate_refresh_token.lua").read_text(encoding="utf-8")
+_SCRIPTS = files("auth_service.tokens")
+_ROTATE = _SCRIPTS.joinpath("rotate_refresh_token.lua").read_text(encoding="utf-8")
+_SET_STATUS = _SCRIPTS.joinpath("set_family_status.lua").read_text(encoding="utf-8")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{16})\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})")
 
 
@@ -163,14 +165,11 @@ class RefreshTokens:
     async def set_status(self, family_id: str, status: StatusReference) -> StatusReference:
         """Stores the index of a family that was issued before status lists existed, unless it has one by now.
 
-        Returns the index that is stored: the given one, or that of another request which was faster.
+        Returns the index that is stored: the given one, or that of another request which was faster. The family
+        expires when it would have expired without it.
         """
-        key = FAMILY_PREFIX + family_id
-        async with self.redis.pipeline(transaction=True) as pipe:
-            pipe.hsetnx(key, "status", str(status))
-            pipe.expire(key, self.idle_seconds)
-            pipe.hget(key, "status")
-            *_, stored = await pipe.execute()
+        keys, args = [FAMILY_PREFIX + family_id], [str(status)]
+        stored = await self.redis.register_script(_SET_STATUS)(keys=keys, args=args)
         return StatusReference.parse(str(stored)) or status
 
     def _idle_seconds_of(self, family: RefreshTokenFamily) -> int:
