@@ -52,9 +52,9 @@ test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples for each property
 test-clients: $(VENV)/.clients ## real clients in Chromium and Node, the MCP conformance suite
 	$(BIN)/pytest -q -m clients e2e-tests/tests/clients
 
-docs: $(VENV)/.dev ## write docs/configuration.md, the tables of docs/audit.md and deploy/compose/*.env
-	$(BIN)/python -m local_stack.configuration_page docs/configuration.md
-	$(BIN)/python -m local_stack.audit_tables docs/audit.md
+docs: $(VENV)/.dev ## write configuration.md, the tables of audit.md (both also in docs/ko) and deploy/compose/*.env
+	$(BIN)/python -m local_stack.configuration_page docs
+	$(BIN)/python -m local_stack.audit_tables docs
 	$(BIN)/python -m local_stack.compose_settings deploy/compose
 
 pii-report: $(VENV)/.dev ## precision and recall of the PII rules by kind, into docs/pii-report.md

@@ -1,4 +1,4 @@
-"""Generates docs/configuration.md from the settings classes (`make docs`)."""
+"""Generates docs/configuration.md and docs/ko/configuration.md from the settings classes (`make docs`)."""
 
 import sys
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from auth_service.settings import AuthSettings
 from gateway_service.settings import GatewaySettings
+from local_stack.page_languages import Language, describe_setting, translate
 from mcp_resource_service.settings import ResourceSettings
 from security_common.setting_names import variable_name
 from security_common.settings import SecuritySettings, Threshold
@@ -41,33 +42,37 @@ _NAMES = {
     Threshold: "count/seconds",
 }
 
-_HEAD = Path(__file__).with_name("configuration_page_head.md").read_text(encoding="utf-8")
+_HEADS: dict[Language, str] = {"en": "configuration_page_head.md", "ko": "configuration_page_head.ko.md"}
 
 
-def render() -> str:
-    """The whole page."""
-    return "\n".join([_HEAD, *(_section(*section) for section in _SECTIONS)])
+def render(language: Language = "en") -> str:
+    """The whole page. Raises KeyError if a part of it has no translation."""
+    head = Path(__file__).with_name(_HEADS[language]).read_text(encoding="utf-8")
+    return "\n".join([head, *(_section(*section, language) for section in _SECTIONS)])
 
 
-def _section(title: str, lead: str, settings: type[BaseSettings]) -> str:
-    rows = "\n".join(_rows(settings))
-    return f"## {title}\n\n{lead}\n\n| variable | type | default | meaning |\n|---|---|---|---|\n{rows}\n"
+def _section(title: str, lead: str, settings: type[BaseSettings], language: Language) -> str:
+    rows = "\n".join(_rows(settings, language))
+    columns = translate("| variable | type | default | meaning |", language)
+    return f"## {title}\n\n{translate(lead, language)}\n\n{columns}\n|---|---|---|---|\n{rows}\n"
 
 
-def _rows(settings: type[BaseSettings]) -> Iterator[str]:
+def _rows(settings: type[BaseSettings], language: Language) -> Iterator[str]:
     for name, field in settings.model_fields.items():
         if field.annotation is not SecuritySettings:  # it has its own section
-            description = (field.description or "").replace("|", "\\|").replace("\n", " ")
-            yield f"| `{variable_name(settings, name)}` | {_kind(field)} | {_default(field)} | {description} |"
+            variable = variable_name(settings, name)
+            description = describe_setting(variable, field.description or "", language)
+            description = description.replace("|", "\\|").replace("\n", " ")
+            yield f"| `{variable}` | {_kind(field, language)} | {_default(field, language)} | {description} |"
 
 
-def _kind(field: FieldInfo) -> str:
+def _kind(field: FieldInfo, language: Language) -> str:
     if TrustedIssuer in _parts(field.annotation):
-        return "JSON or path"
+        return translate("JSON or path", language)
     separated = field.annotation is not Threshold and any(
         isinstance(part, type) and issubclass(part, NoDecode) for part in field.metadata
     )
-    return "list, by commas" if separated else _type(field.annotation)
+    return translate("list, by commas", language) if separated else _type(field.annotation, language)
 
 
 def _parts(annotation: Any) -> set[Any]:
@@ -75,23 +80,27 @@ def _parts(annotation: Any) -> set[Any]:
     return {annotation}.union(*map(_parts, get_args(annotation)))
 
 
-def _type(annotation: Any) -> str:
+def _type(annotation: Any, language: Language) -> str:
     inner = [kind for kind in get_args(annotation) if kind is not type(None)]
     if get_origin(annotation) is Literal:
-        return " or ".join(f"`{choice}`" for choice in inner)
+        return f" {translate('or', language)} ".join(f"`{choice}`" for choice in inner)
     if get_origin(annotation) is Annotated or type(None) in get_args(annotation):
-        return _type(inner[0])
-    return _NAMES.get(annotation, "JSON")
+        return _type(inner[0], language)
+    return translate(_NAMES.get(annotation, "JSON"), language)
 
 
-def _default(field: FieldInfo) -> str:
+def _default(field: FieldInfo, language: Language) -> str:
     if field.is_required():
-        return "required"
+        return translate("required", language)
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, Threshold):
         return f"`{value.count}/{value.seconds}`"
-    return "none" if value in (None, "", (), [], {}) else f"`{str(value).lower() if value in (True, False) else value}`"
+    if value in (None, "", (), [], {}):
+        return translate("none", language)
+    return f"`{str(value).lower() if value in (True, False) else value}`"
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(render(), encoding="utf-8")
+    docs = Path(sys.argv[1])
+    (docs / "configuration.md").write_text(render("en"), encoding="utf-8")
+    (docs / "ko/configuration.md").write_text(render("ko"), encoding="utf-8")
