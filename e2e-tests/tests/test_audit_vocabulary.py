@@ -1,4 +1,4 @@
-"""Event types, actions and reasons of the audit trail are enums; docs/audit.md lists them and the code uses them."""
+"""The event types, actions and reasons in the code are the ones that audit.md lists, in English and Korean."""
 
 import ast
 from collections.abc import Iterator
@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from local_stack.audit_tables import render
-from security_common.audit import Action, EventType
+from local_stack.page_languages import KOREAN, Language
+from security_common.audit import Action, EventType, Reason
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "audit.md"
+DOCS = ROOT / "docs"
+PAGES: dict[Language, Path] = {"en": DOCS / "audit.md", "ko": DOCS / "ko/audit.md"}
 SOURCES = ("auth-service/src", "mcp-resource-service/src", "gateway-service/src", "shared-security/src")
 # The values of these are chosen at run time, by the name of an export format.
 COMPUTED_ACTIONS = {Action.EXPORTED_CSV, Action.EXPORTED_JSONL}
@@ -35,10 +37,18 @@ def used_members(vocabulary: type[StrEnum]) -> set[StrEnum]:
     }
 
 
-def test_the_tables_of_the_page_are_current() -> None:
-    text = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("language", PAGES)
+def test_the_tables_of_the_page_are_current(language: Language) -> None:
+    text = PAGES[language].read_text(encoding="utf-8")
     assert text.count("written by make docs") == 3
-    assert text == render(text), "run: make docs"
+    assert text == render(text, language), "run: make docs"
+
+
+@pytest.mark.parametrize(
+    ("table", "vocabulary"), [("event_types", EventType), ("actions", Action), ("reasons", Reason)]
+)
+def test_every_korean_description_is_of_a_member(table: str, vocabulary: type[StrEnum]) -> None:
+    assert set(KOREAN[table]) == {member.value for member in vocabulary}
 
 
 def test_every_event_type_and_action_is_used() -> None:

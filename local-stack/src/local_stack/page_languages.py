@@ -1,4 +1,4 @@
-"""The languages of the generated pages: English, which is in the code, and Korean, which is in `descriptions.ko.toml`."""
+"""The languages of the generated pages: English from the code, and Korean from `descriptions.ko.toml`."""
 
 import tomllib
 from collections.abc import Mapping
