@@ -283,8 +283,8 @@ def test_the_korean_consent_page_describes_each_scope(person: Person) -> None:
     request = Request("app", {**ASK, "ui_locales": "ko", "scope": scopes})
     text = Page(person.sign_in(person.open(request.path)).text).text
     for words in (
-        *("내가 누구인지 확인하기 openid", "내 이름 보기 profile", "내 이메일 주소 보기 email"),
-        *("연결 유지하기 offline_access", "도구 사용하기 mcp.access", "평문으로 읽기 mcp.decrypt"),
+        *("내 계정 식별하기 openid", "내 이름 보기 profile", "내 이메일 주소 보기 email"),
+        *("연결 유지하기 offline_access", "도구 사용하기 mcp.access", "평문으로 보기 mcp.decrypt"),
         *(
             "모든 사용자의 감사 기록 열람하기 mcp.audit",
             "이 서버의 운영자가 등록한 앱",

@@ -77,7 +77,7 @@ CAUSES = {
     "private": ("the host name of the app does not resolve", "호스트 이름에 해당하는 공인 IP 주소"),
     "connection": ("no connection to the app's host", "앱의 호스트에 연결하지 못했습니다"),
     "tls": ("the secure connection (TLS)", "보안 연결(TLS)"),
-    "status": ("but not with the document", "문서를 주지 않았습니다"),
+    "status": ("but not with the document", "문서를 보내지 않았습니다"),
     "content": ("was not accepted", "받아들일 수 없습니다"),
 }
 

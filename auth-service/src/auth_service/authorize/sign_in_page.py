@@ -197,7 +197,8 @@ class SignInPage:
         title = client_title(visit.client, visit.request.redirect_uri)
         status, problem_text = 200, None
         if wait_seconds is not None:
-            status, problem_text = 429, self.pages.text(language, "sign_in.wait", seconds=wait_seconds)
+            wait = "sign_in.wait_one_second" if wait_seconds == 1 else "sign_in.wait"
+            status, problem_text = 429, self.pages.text(language, wait, seconds=wait_seconds)
         elif problem is not None:
             status, problem_text = 400, self.pages.text(language, problem)
         return self.pages.render(
