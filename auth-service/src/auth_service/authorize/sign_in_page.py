@@ -196,9 +196,10 @@ class SignInPage:
         language = choose_language(http, visit.request.ui_locales)
         title = client_title(visit.client, visit.request.redirect_uri)
         status, problem_text = 200, None
-        if wait_seconds is not None:
-            wait = "sign_in.wait_one_second" if wait_seconds == 1 else "sign_in.wait"
-            status, problem_text = 429, self.pages.text(language, wait, seconds=wait_seconds)
+        if wait_seconds == 1:
+            status, problem_text = 429, self.pages.text(language, "sign_in.wait_one_second")
+        elif wait_seconds is not None:
+            status, problem_text = 429, self.pages.text(language, "sign_in.wait", seconds=wait_seconds)
         elif problem is not None:
             status, problem_text = 400, self.pages.text(language, problem)
         return self.pages.render(
