@@ -38,6 +38,8 @@ COVERAGE: Mapping[Language, str] = {
     "`security-common audit report --month … --journals`\n",
 }
 
+EMPTY: Mapping[Language, str] = {"en": "none", "ko": "해당 없음"}
+
 
 @dataclass(frozen=True, slots=True)
 class Month:
@@ -191,17 +193,19 @@ class AccessReview:
             for each in self.downloads
         )
         tasks = ((TASKS[task][language] if task in TASKS else task, count) for task, count in self.tasks.most_common())
+        alerts = ((rule_title(rule, language), count) for rule, count in self.alerts.most_common())
+        empty = EMPTY[language]
         return Template(sheet).substitute(
             month=f"{self.month.year}-{self.month.month:02d}",
-            accesses=self.accesses,
-            persons=len(self.users),
-            incomplete=self.incomplete,
-            unusual=sum(user.unusual_hours for user in self.users.values()),
-            people=rows(people),
-            tasks=rows(tasks),
+            accesses=f"{self.accesses:,}",
+            persons=f"{len(self.users):,}",
+            incomplete=f"{self.incomplete:,}",
+            unusual=f"{sum(user.unusual_hours for user in self.users.values()):,}",
+            people=rows(people, empty=empty),
+            tasks=rows(tasks, empty=empty),
             coverage=self._coverage(language),
-            downloads=rows(downloads),
-            alerts=rows((rule_title(rule, language), count) for rule, count in self.alerts.most_common()),
+            downloads=rows(downloads, empty=empty),
+            alerts=rows(alerts, empty=empty),
         )
 
     def _coverage(self, language: Language) -> str:

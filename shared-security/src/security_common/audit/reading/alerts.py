@@ -42,22 +42,22 @@ class DetectionRule(StrEnum):
 
 
 RULE_TITLES: Mapping[str, Mapping[Language, str]] = {
-    DetectionRule.REFUSAL_BURST: {"en": "Many refusals from one source", "ko": "동일 출처의 반복된 거부"},
-    DetectionRule.SECRET_GUESSING: {"en": "Guessing a secret or password", "ko": "비밀번호·시크릿 대입 시도"},
+    DetectionRule.REFUSAL_BURST: {"en": "Many refusals from one source", "ko": "한 주소에서 거부 반복"},
+    DetectionRule.SECRET_GUESSING: {"en": "Guessing a secret or password", "ko": "비밀번호·비밀값 대입 시도"},
     DetectionRule.REFRESH_TOKEN_REUSE: {"en": "A refresh token was used again", "ko": "사용된 리프레시 토큰의 재사용"},
     DetectionRule.PII_VOLUME_USER: {
         "en": "Unusual volume of personal data by one user",
-        "ko": "한 계정의 개인정보 대량 처리",
+        "ko": "한 사용자의 과다한 개인정보 처리",
     },
     DetectionRule.PII_VOLUME_CLIENT: {
         "en": "Unusual volume of personal data by one client",
-        "ko": "한 클라이언트의 개인정보 대량 처리",
+        "ko": "한 클라이언트의 과다한 개인정보 처리",
     },
     DetectionRule.MANY_SUBJECTS: {
         "en": "One user accessed the data of many people",
-        "ko": "한 계정의 다수 정보주체 조회",
+        "ko": "한 사용자의 다수 정보주체 조회",
     },
-    DetectionRule.TOOL_ENUMERATION: {"en": "Trying tools one after another", "ko": "도구 탐색 시도"},
+    DetectionRule.TOOL_ENUMERATION: {"en": "Trying tools one after another", "ko": "도구를 차례로 시도"},
     DetectionRule.JOURNAL_GAP: {"en": "Audit events are missing", "ko": "감사 기록 누락"},
     DetectionRule.JOURNAL_QUIET: {
         "en": "A journal stopped reporting without being closed",

@@ -163,9 +163,9 @@ def table(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n{rows(lines)}\n"
 
 
-def rows(lines: Iterable[Sequence[object]]) -> str:
-    """The rows of a Markdown table. Callers choose some of the texts, so they are escaped."""
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines) or "| - |"
+def rows(lines: Iterable[Sequence[object]], *, empty: str = "-") -> str:
+    """The rows of a Markdown table, or `empty` if it has none. Callers choose some of the texts, so they are escaped."""
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines) or f"| {empty} |"
 
 
 def _ranking(title: str, counts: Counter[str]) -> str:
@@ -174,5 +174,7 @@ def _ranking(title: str, counts: Counter[str]) -> str:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
     text = "" if value is None else str(value)
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
