@@ -1,4 +1,4 @@
-"""Writes the tables of event types, actions and reasons in audit.md, in English and Korean, from the enums (`make docs`).
+"""Writes the tables of event types, actions and reasons in audit.md, in both languages, from the enums (`make docs`).
 
 A table is between the comments `<!-- table of EventType, written by make docs -->` and `<!-- end of table -->`.
 """

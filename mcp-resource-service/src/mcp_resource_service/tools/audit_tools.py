@@ -100,14 +100,17 @@ def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[K
         next_token: Annotated[
             str | None,
             Identifier,
-            Field(description="The next_token of the previous page. 이전 응답의 next_token.", pattern=r"^[a-jz]+$"),
+            Field(
+                description="The next_token of the previous page. 다음 쪽을 보려면 이전 응답의 next_token 값.",
+                pattern=r"^[a-jz]+$",
+            ),
         ] = None,
         tool_name: Annotated[
-            str | None, Field(description="Only calls of this tool. 도구 이름.", max_length=64)
+            str | None, Field(description="Only calls of this tool. 이 도구의 호출만 조회.", max_length=64)
         ] = None,
-        outcome: Annotated[Outcome | None, Field(description="Only events with this outcome. 결과.")] = None,
+        outcome: Annotated[Outcome | None, Field(description="Only events with this outcome. 이 결과만 조회.")] = None,
         event_type: Annotated[
-            str | None, Field(description="Only events of this type. 이벤트 종류.", max_length=64)
+            str | None, Field(description="Only events of this type. 이 종류의 이벤트만 조회.", max_length=64)
         ] = None,
         since: Since = None,
         until: Until = None,
@@ -116,7 +119,7 @@ def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[K
 
         Events contain no argument values and no results, only which kinds of personal data they contained. A new event
         appears within a second. Filters combine.
-        감사 기록을 최신순으로 조회합니다. 인수와 결과의 값은 기록되지 않습니다.
+        감사 기록을 최신순으로 조회합니다. 인수와 결과 값은 기록하지 않습니다.
         """
         criteria = _criteria(
             whose, tool_name=tool_name, outcome=outcome, event_type=event_type, since=since, until=until

@@ -39,7 +39,7 @@ def _register_documents(mcp: FastMCP) -> None:
     @mcp.resource("guide://tools", title="Guide to the tools · 도구 안내", mime_type="text/markdown")
     @secure_tool(pii_policy="observe", log_access=False, scopes=[ACCESS_SCOPE])
     async def tool_guide() -> str:
-        """Which tool does what. Read it first. 어떤 도구를 쓸지 안내합니다."""
+        """Which tool does what. Read it first. 어떤 도구를 쓰면 되는지 안내합니다."""
         return _text("tool_guide.md")
 
     @mcp.resource("policy://tools", title="Security policy · 보안 정책", mime_type="text/markdown")
@@ -95,7 +95,7 @@ def _register_prompts(mcp: FastMCP) -> None:
         """Ask to store a text encrypted. 민감한 내용을 암호화해 보관해 달라고 요청합니다."""
         return (
             f"I will give you a text. Store it with store_sensitive_data under the field {field}, tell me the "
-            "record_id, and do not repeat the text. 제가 드리는 내용을 저장하고 record_id만 알려 주세요."
+            "record_id, and do not repeat the text. 제가 보내는 내용을 저장하고 record_id만 알려 주세요."
         )
 
 

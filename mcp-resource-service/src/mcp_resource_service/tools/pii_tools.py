@@ -84,7 +84,7 @@ def register(mcp: FastMCP, detector: PIIDetector, encryption: EncryptionService)
     ) -> EncryptionReport:
         """Encrypt a text, decrypt it again, and check that another user's binding cannot decrypt it.
 
-        Nothing is stored. 텍스트를 암호화하고 다시 복호화하며, 다른 사용자의 맥락에서는 복호화되지 않음을 확인합니다.
+        Nothing is stored. 텍스트를 암호화했다가 복호화하고, 다른 사용자의 컨텍스트로는 복호화되지 않음을 보입니다.
         """
         token = verified_caller().token
         owner, other = owner_of(token.issuer, token.subject), owner_of(token.issuer, f"not {token.subject}")

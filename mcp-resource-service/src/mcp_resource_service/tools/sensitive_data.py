@@ -65,7 +65,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
             str,
             Field(
                 description="The text to store, up to 65,536 characters. It may contain personal data. "
-                "저장할 내용. 개인정보를 포함할 수 있습니다.",
+                "저장할 내용. 개인정보를 포함해도 됩니다.",
                 min_length=1,
                 max_length=65_536,
             ),
@@ -88,7 +88,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
         return {"record_id": stored.record_id, "field": stored.field, "stored_at": stored.stored_at, "encrypted": True}
 
     @mcp.tool(
-        title="Read sensitive data · 민감 데이터 열람",
+        title="Read sensitive data · 민감 데이터 조회",
         annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
     )
     @secure_tool(pii_policy="observe", scopes=[ACCESS_SCOPE, DECRYPT_SCOPE])
@@ -97,7 +97,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
             str,
             Identifier,
             Field(
-                description="The record_id that store_sensitive_data returned. store_sensitive_data가 반환한 식별자.",
+                description="The record_id that store_sensitive_data returned. 저장할 때 받은 record_id.",
                 max_length=64,
             ),
         ],
@@ -106,7 +106,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
 
         Without the scope the response is 403 insufficient_scope, and the client can request it (step-up). Records of
         other users are reported as not found.
-        본인이 저장한 데이터를 평문으로 열람합니다. mcp.decrypt 권한이 필요합니다.
+        본인이 저장한 데이터를 평문으로 조회합니다. mcp.decrypt 권한이 필요합니다.
         """
         owner = record_owner()
         record = await records.read(owner, record_id)

@@ -38,7 +38,7 @@ def register(mcp: FastMCP, directory: Directory, policy: Literal["mask", "tokeni
             Identifier,
             Field(
                 description="Opaque id of the person, for example `p_hong`. The resource directory://people lists the "
-                "ids. 사람을 가리키는 식별자.",
+                "ids. 사용자의 내부 식별자(개인정보가 아님).",
                 min_length=3,
                 max_length=64,
             ),
@@ -49,7 +49,7 @@ def register(mcp: FastMCP, directory: Directory, policy: Literal["mask", "tokeni
         Name, e-mail address and phone number are never returned in clear: they are masked, or replaced by placeholders
         such as [PHONE_7KQ2MZ], which other tools accept as arguments. A second call returns the same values. There is
         no search by name.
-        디렉터리에서 식별자로 한 사람을 조회합니다. 개인정보는 마스킹되거나 자리표시자로 바뀌어 반환됩니다.
+        디렉터리에서 식별자로 사용자를 조회합니다. 개인정보는 마스킹하거나 자리표시자로 바꿔 반환합니다.
         """
         person = await directory.find(person_id)
         annotate_audit_event(data_subject=person_id, task="view")

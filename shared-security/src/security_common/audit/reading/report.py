@@ -164,7 +164,7 @@ def table(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 
 
 def rows(lines: Iterable[Sequence[object]], *, empty: str = "-") -> str:
-    """The rows of a Markdown table, or `empty` if it has none. Callers choose some of the texts, so they are escaped."""
+    """The rows of a Markdown table, or `empty` without any. Callers choose some of the texts, so they are escaped."""
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines) or f"| {empty} |"
 
 
