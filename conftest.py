@@ -2,6 +2,7 @@
 
 How much the property tests try: a quick, repeatable run by default, 10,000 examples with HYPOTHESIS_PROFILE=deep.
 Where services that run inside a test's process log: not to stdout, where another test reads what a command printed.
+In which language commands print: English, whatever the locale of the machine is.
 Which modules run first, and what is freed after each module.
 """
 
@@ -22,6 +23,8 @@ settings.register_profile(
 )
 settings.register_profile("deep", max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+os.environ["LC_ALL"] = "C.UTF-8"
 
 structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from local_stack.administration import export_lines, run_command
 from local_stack.errors import StackError
 from local_stack.last_run import find_problem, find_running_stack, last_stack
+from local_stack.messages import localize
 from local_stack.stack import AUTH, GATEWAY, MCP
 from local_stack.start_message import DEMONSTRATION_ONLY, container_message, start_message
 from local_stack.supervisor import exclusive, supervise
@@ -41,7 +42,7 @@ def run(*, in_container: Annotated[bool, Parameter(negative="")] = False) -> Non
 
     """
     if in_container:
-        print(DEMONSTRATION_ONLY, file=sys.stderr, flush=True)
+        print(localize(DEMONSTRATION_ONLY), file=sys.stderr, flush=True)
     supervise(STATE.absolute(), os.environ, container_message if in_container else start_message)
 
 
@@ -53,7 +54,8 @@ def demo() -> None:
 
     has_failed = False
     for step in run_scenario(stack.auth_url, stack.mcp_url):
-        print(f"{'✓' if step.passed else '✗'} {step.text}{'' if step.passed else f' ({step.detail})'}", flush=True)
+        detail = "" if step.passed else f" ({step.detail})"
+        print(f"{'✓' if step.passed else '✗'} {localize(step.text)}{detail}", flush=True)
         if not step.passed:
             has_failed = True
     sys.exit(1 if has_failed else 0)
@@ -120,7 +122,8 @@ def admin(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> Non
     status = run_command(stack, command)
     problem = find_problem(stack) if status else None
     if problem is not None:
-        print(f"hint: {problem}; start it first: make run", file=sys.stderr)
+        reason = localize(problem)
+        print(f"hint: {localize(f'{reason}; start it first: make run')}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -142,17 +145,17 @@ def reset(*, yes: Annotated[bool, Parameter(negative="", env_var="YES")] = False
 
 def _confirm(yes: bool) -> None:
     """Raises `StackError` unless the user confirms."""
-    folders = " and ".join(str(folder.absolute()) for folder in (STATE, LOGS) if folder.exists())
-    print(
+    folders = ", ".join(str(folder.absolute()) for folder in (STATE, LOGS) if folder.exists())
+    warning = (
         f"This deletes {folders}: clients, accounts, consents, signing and encryption keys, stored records,"
-        " and the audit trail. It cannot be undone.",
-        file=sys.stderr,
+        " and the audit trail. It cannot be undone."
     )
+    print(localize(warning), file=sys.stderr)
     if yes:
         return
     if not sys.stdin.isatty():
         raise StackError("nothing was deleted: a confirmation needs a terminal", hint="YES=1 make reset")
-    if input("Delete it? [y/N] ").strip().lower() not in {"y", "yes"}:
+    if input(localize("Delete it? [y/N] ")).strip().lower() not in {"y", "yes"}:
         raise StackError("nothing was deleted", hint="answer y to delete")
 
 
@@ -171,7 +174,8 @@ def main() -> None:
 
 
 def _fail(problem: str, hint: str) -> NoReturn:
-    print(f"error: {problem}" + (f"\nhint: {hint}" if hint else ""), file=sys.stderr)
+    hint_line = f"\nhint: {localize(hint)}" if hint else ""
+    print(f"error: {localize(problem)}{hint_line}", file=sys.stderr)
     sys.exit(1)
 
 

@@ -64,8 +64,13 @@ class StackPorts:
         if gateway_host is not None:
             ports["GATEWAY_PORT"] = self.gateway
             hosts["GATEWAY_PORT"] = gateway_host
-        if len(set(ports.values())) != len(ports):
-            raise StackError("two servers have the same port", hint=f"set different ports: {', '.join(ports)}")
+        used = list(ports.values())
+        repeated = [port for port in used if used.count(port) > 1]
+        if repeated:
+            variables = ", ".join(ports)
+            raise StackError(
+                f"two servers have the same port, {repeated[0]}", hint=f"set different ports: {variables}"
+            )
         for variable, port in ports.items():
             _check_free(variable, hosts[variable], port)
 

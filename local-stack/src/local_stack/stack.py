@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from local_stack.addresses import LOOPBACK, base_url
 from local_stack.errors import StackError
 from local_stack.given_settings import without_settings
+from local_stack.messages import localize
 from local_stack.ports import StackPorts
 from local_stack.processes import Child
 from local_stack.readiness import fetch_readiness
@@ -215,10 +216,12 @@ class Stack:
                 raise _start_failure(child)
             if waited_seconds > _READY_SECONDS:
                 problem = f"{name} is not ready after {_READY_SECONDS:.0f} s"
-                raise StackError(f"{problem}: {readiness.notes}".rstrip(": "), hint=f"see {child.log}")
+                if readiness.notes:
+                    problem = f"{name} is not ready after {_READY_SECONDS:.0f} s: {readiness.notes}"
+                raise StackError(problem, hint=f"see {child.log}")
             if waited_seconds > _QUIET_SECONDS and readiness.notes != printed:
                 printed = readiness.notes
-                print(f"waiting for {name}: {printed}", file=sys.stderr, flush=True)
+                print(localize(f"waiting for {name}: {printed}"), file=sys.stderr, flush=True)
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ from types import FrameType
 from local_stack.errors import StackError
 from local_stack.given_settings import given_settings
 from local_stack.last_run import save_last_run
+from local_stack.messages import localize
 from local_stack.notices import check_exposure, start_notices
 from local_stack.ports import StackPorts
 from local_stack.stack import MCP, SECRETS, Stack
@@ -40,16 +41,16 @@ def supervise(state: Path, environment: Mapping[str, str], message: Callable[[St
         stack = Stack(StackPorts.from_environment(environment), state, given_settings(environment, state / SECRETS))
         check_exposure(stack, environment)
         for notice in start_notices(stack, environment):
-            print(notice, file=sys.stderr, flush=True)
+            print(localize(notice), file=sys.stderr, flush=True)
         try:
             stack.start()
             # From here on signals are blocked and received with sigwait, so that they do not interrupt other code.
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
             link_audit_log(SecuritySettings(audit_dir=stack.audit_dir), service=MCP, link=AUDIT_LOG)
             save_last_run(stack)
-            print(message(stack), flush=True)
+            print(localize(message(stack)), flush=True)
             wait_until_stopped(stack)
-            print("stopping …", file=sys.stderr, flush=True)
+            print(localize("stopping …"), file=sys.stderr, flush=True)
         finally:
             stack.stop()
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError
 from redis.exceptions import RedisError
 
+from security_common.cli.messages import translate_message
 from security_common.errors import SecurityError
 from security_common.redis_errors import explain_redis_failure
 
@@ -63,10 +64,14 @@ def run_command_line(
             raise
         status = WRONG_USAGE if isinstance(failure, CycloptsError) else failure_status
         _discard_unwritable_output()
-        problem, hint = _describe(failure, program)
+        problem, hint = (_in_language_of_locale(text) for text in _describe(failure, program))
         print(f"error: {problem}\nhint: {hint}", file=sys.stderr)
     if status:
         sys.exit(status)
+
+
+def _in_language_of_locale(text: str) -> str:
+    return translate_message(text, ("security_common.cli",), os.environ)
 
 
 def _run(app: App, arguments: Sequence[str]) -> int:

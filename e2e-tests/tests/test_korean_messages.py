@@ -1,0 +1,101 @@
+"""What `local-stack` prints under a Korean locale. The catalogues have the same messages as the code."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_stack.demo_scenario import STEPS
+from local_stack.messages import CATALOGUES
+from local_stack.notices import start_notices
+from local_stack.ports import StackPorts
+from local_stack.stack import Stack
+from local_stack.start_message import container_message, start_message
+from security_common.cli.messages import read_catalogue, translate_message
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("local-stack/src", "shared-security/src")
+KOREAN = {"LANG": "ko_KR.UTF-8"}
+HANGUL = re.compile("[가-힣]")
+PART = re.compile(r"(\{\w*\})+")
+
+
+def translate(message: str) -> str:
+    return translate_message(message, CATALOGUES, KOREAN)
+
+
+def texts_in_source() -> Iterator[str]:
+    """Every text of the code, with `{}` for the parts of f-strings."""
+    for folder in SOURCES:
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+                elif isinstance(node, ast.JoinedStr):
+                    yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+
+
+@pytest.mark.parametrize("package", CATALOGUES)
+def test_every_message_of_the_catalogue_is_in_the_code(package: str) -> None:
+    lines = {PART.sub("{}", line).strip() for text in texts_in_source() for line in text.splitlines()}
+    missing = [english for english in read_catalogue(package) if PART.sub("{}", english).strip() not in lines]
+    assert missing == []
+
+
+@pytest.mark.parametrize("package", CATALOGUES)
+def test_both_languages_have_the_same_parts(package: str) -> None:
+    for english, korean in read_catalogue(package).items():
+        assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", korean)), english
+        assert HANGUL.search(korean), english
+
+
+@pytest.mark.parametrize("package", CATALOGUES)
+def test_a_message_without_parts_has_its_own_translation(package: str) -> None:
+    """Also if a message with parts fits it."""
+    for english, korean in read_catalogue(package).items():
+        if "{" not in english:
+            assert translate(english) == korean
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_every_step_of_the_demo_is_in_korean(step: object) -> None:
+    assert HANGUL.search(translate((step.__doc__ or "").strip()))
+
+
+def test_the_start_messages_are_in_korean(tmp_path: Path) -> None:
+    stack = Stack(StackPorts(), tmp_path)
+    for message in (start_message(stack), container_message(stack)):
+        lines = [line for line in translate(message).splitlines() if line.strip()]
+        assert "  MCP OAuth2가 준비되었습니다." in lines
+        assert f"  MCP 서버    {stack.resource}" in lines
+        assert "  로그인 계정 demo / demo            (데모 모드)" in lines
+        english = [line for line in lines if not HANGUL.search(line)]
+        assert [line.split()[0] for line in english] in (["claude"], ["curl", "claude"])
+
+
+def test_notices_are_in_korean(tmp_path: Path) -> None:
+    stack = Stack(StackPorts(), tmp_path, {"AUTH_HOST": "0.0.0.0"})
+    environment = {"JWT_SECRET_KEY": "x", "AUTH_ISUER": "http://localhost:8081", "AUTH_XYZ": "1"}
+    notices = [translate(notice) for notice in start_notices(stack, environment)]
+    assert len(notices) == 4
+    assert all(HANGUL.search(notice) and notice.startswith("NOTICE: ") for notice in notices)
+    assert "NOTICE: AUTH_ISUER 설정은 없으므로 무시합니다. 혹시 AUTH_ISSUER인가요?" in notices
+
+
+@pytest.mark.parametrize(
+    ("locale", "problem", "hint"),
+    [
+        ("ko_KR.UTF-8", "error: AUTH_PORT의 값이 올바른 포트 번호가 아닙니다: eighty", "hint: 예: AUTH_PORT=8081"),
+        ("C.UTF-8", "error: AUTH_PORT is not a port: eighty", "hint: for example AUTH_PORT=8081"),
+    ],
+)
+def test_errors_are_in_the_language_of_the_locale(tmp_path: Path, locale: str, problem: str, hint: str) -> None:
+    command = [str(Path(sys.executable).with_name("local-stack")), "demo"]
+    environment = {**os.environ, "LC_ALL": locale, "AUTH_PORT": "eighty"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr.decode("utf-8").splitlines()) == (1, [problem, hint])

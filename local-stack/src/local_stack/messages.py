@@ -1,0 +1,14 @@
+"""What the `local-stack` command prints, in the language of the locale."""
+
+import os
+
+from security_common.cli.messages import translate_message
+
+__all__ = ["CATALOGUES", "localize"]
+
+CATALOGUES = ("local_stack", "security_common.cli")
+
+
+def localize(message: str) -> str:
+    """The message in Korean under a Korean locale; otherwise, and without a translation, as it is."""
+    return translate_message(message, CATALOGUES, os.environ)
