@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from auth_service.authorize.client_redirects import client_name
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.declaration import DeclarationInvalid, DeclaredClient
@@ -18,6 +19,8 @@ from auth_service.declared_providers import LocalSignIn
 from auth_service.protocol import GrantType
 from auth_service.settings import AuthSettings
 from auth_service.tokens.resources import declared_resources
+from auth_service.web.language import Language
+from auth_service.web.pages import Pages
 from security_common.settings import SettingInvalid
 
 EXPIRY = datetime(2030, 1, 1, tzinfo=UTC)
@@ -138,3 +141,31 @@ def test_every_process_computes_the_same_fingerprint() -> None:
 def test_demo_mode_is_refused_for_a_public_gateway() -> None:
     with pytest.raises(SettingInvalid, match="AUTH_GATEWAY_RESOURCES"):
         AuthSettings(demo=True, gateway_resources="https://gateway.example.com/mcp")
+
+
+@pytest.mark.parametrize(
+    ("declared", "korean", "english"),
+    [
+        ({}, "MCP 서버", "MCP server"),
+        ({"name": "Weather"}, "Weather", "Weather"),
+        ({"name": {"ko": "날씨", "en": "Weather"}}, "날씨", "Weather"),
+    ],
+)
+def test_a_resource_has_one_name_or_one_for_each_language(
+    tmp_path: Path, declared: dict[str, Any], korean: str, english: str
+) -> None:
+    resource = {"url": "http://localhost:9000/mcp", "scopes": {"mcp.access": {"ko": "조회", "en": "Read"}}, **declared}
+    (tmp_path / "auth.yaml").write_text(json.dumps({"resources": [resource]}))
+    name = declared_resources(load_declaration(AuthSettings(config=tmp_path / "auth.yaml"))).default.name
+    assert (name.ko, name.en) == (korean, english)
+
+
+@pytest.mark.parametrize(("language", "expected"), [("ko", "감사 기록 페이지"), ("en", "the audit page")])
+def test_the_audit_page_has_a_name_in_the_language_of_the_page(tmp_path: Path, language: str, expected: str) -> None:
+    (tmp_path / "key").write_text(json.dumps(PUBLIC_KEY))
+    declaration = load_declaration(AuthSettings(audit_page_public_key_file=tmp_path / "key"))
+    (declared,) = [client for client in declaration.clients if client.client_id == "audit-page"]
+    without_key = declared.model_copy(update={"jwks_file": None})
+    client = make_client(without_key, ClientSecrets(b"p" * 43, os.urandom))
+    pages = Pages(issuer="http://localhost:8081")
+    assert client_name(client, client.redirect_uris[0], pages, Language(language)) == expected

@@ -28,7 +28,7 @@ def test_a_text_has_both_languages_and_the_same_parts(key: str) -> None:
 
 def test_every_error_page_has_its_text_and_every_text_is_used() -> None:
     folder = files("auth_service")
-    page_modules = ("sign_in_page", "consent_page", "logout_endpoint")
+    page_modules = ("client_redirects", "sign_in_page", "consent_page", "logout_endpoint")
     sources = list(folder.joinpath("web/templates").iterdir())
     sources += [folder.joinpath(f"authorize/{name}.py") for name in page_modules]
     modules = [path for path in folder.joinpath("authorize").iterdir() if path.name.endswith(".py")]

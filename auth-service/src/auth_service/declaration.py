@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from auth_service.declared_providers import (
     Declared,
+    DeclaredName,
     DeclaredProvider,
     DeclaredSignIn,
     LocalSignIn,
@@ -89,7 +90,10 @@ class DeclaredResource(Declared):
     """A protected resource (RFC 8707)."""
 
     url: str = Field(description="Its identifier, as in its own metadata (RFC 9728).")
-    name: str = Field(default="MCP server", description="The name that pages show.")
+    name: str | DeclaredName = Field(
+        default=DeclaredName(ko="MCP 서버", en="MCP server"),
+        description="The name that pages show: one for both languages, or `ko` and `en`.",
+    )
     default: bool = Field(default=False, description="Whether it is the resource of requests that name none.")
     scopes: Mapping[str, DeclaredScope] = Field(description="Its scopes and what they allow.")
 

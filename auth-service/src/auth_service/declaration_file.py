@@ -11,17 +11,20 @@ import yaml
 from pydantic import ValidationError
 
 from auth_service.declaration import Declaration, DeclarationInvalid, DeclaredClient, DeclaredExchange, DeclaredResource
+from auth_service.declared_providers import DeclaredName
 from auth_service.protocol import GrantType
 from auth_service.scopes import Scope
 from auth_service.settings import AuthSettings
 from security_common.service import parse_yaml
 
-__all__ = ["DEMO_SECRET_FILE", "load_declaration"]
+__all__ = ["AUDIT_PAGE_NAME", "DEMO_SECRET_FILE", "load_declaration"]
 
 _BUILT_IN_FILES = Path(__file__).parent
 # The secret of the demo client is published on purpose, see declaration_demo.yaml.
 DEMO_SECRET_FILE = _BUILT_IN_FILES / "declaration_demo.secret"
 _AUDIT_PAGE_CLIENT_ID = "audit-page"
+# The sign-in and consent pages show a translation of it.
+AUDIT_PAGE_NAME = "Audit page · 감사 기록 페이지"
 _GATEWAY_CLIENT_ID = "gateway"
 
 
@@ -66,7 +69,7 @@ def _with_demo_gateway(declaration: Declaration, settings: AuthSettings) -> Decl
     default = _default_resource(declaration)
     declared = {resource.url for resource in declaration.resources}
     added = tuple(
-        DeclaredResource(url=url, name="MCP gateway", scopes=default.scopes)
+        DeclaredResource(url=url, name=DeclaredName(ko="MCP 게이트웨이", en="MCP gateway"), scopes=default.scopes)
         for url in settings.gateway_resources
         if url not in declared
     )
@@ -111,7 +114,7 @@ def _audit_page_clients(key_file: Path | None, declaration: Declaration) -> tupl
     address = f"{parts.scheme}://{parts.netloc}/audit"
     page = DeclaredClient(
         client_id=_AUDIT_PAGE_CLIENT_ID,
-        name="Audit page · 감사 기록",
+        name=AUDIT_PAGE_NAME,
         jwks_file=key_file,
         grant_types=frozenset({GrantType.AUTHORIZATION_CODE}),
         scopes=(Scope.OPENID, Scope.MCP_ACCESS, Scope.MCP_AUDIT),

@@ -86,7 +86,7 @@ class Declared(BaseModel):
 
 
 class DeclaredName(Declared):
-    """The name of the provider on the sign-in page."""
+    """The name of a provider or a resource on the pages."""
 
     ko: str = Field(min_length=1, max_length=60, description="Korean name.")
     en: str = Field(min_length=1, max_length=60, description="English name.")

@@ -13,15 +13,18 @@ from starlette.responses import Response
 
 from auth_service.clients.client import UNNAMED_CLIENT, Client
 from auth_service.clients.loopback_redirects import is_loopback_redirect
+from auth_service.declaration_file import AUDIT_PAGE_NAME
 from auth_service.errors import OAuthError
 from auth_service.http.responses import see_other
 from auth_service.web.error_pages import NextStep
+from auth_service.web.language import Language
+from auth_service.web.pages import Pages
 from auth_service.web.visible_names import unverified_name
 
 __all__ = [
     "add_query",
     "button_to",
-    "client_title",
+    "client_name",
     "error_parameters",
     "is_trusted_target",
     "redirect_to_client",
@@ -57,8 +60,15 @@ def target_name(address: str) -> str:
     return parts.netloc if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
 
 
-def client_title(client: Client, redirect_uri: str) -> Markup | None:
-    """The name of the client on a page: the name it chose, or else its host. None if neither is visible."""
+def client_name(client: Client, redirect_uri: str, pages: Pages, language: Language) -> Markup:
+    """The name of the client on a page: the name it chose, or else its host, or else that it has none."""
+    if client.is_from_operator and client.name == AUDIT_PAGE_NAME:
+        return pages.text(language, "client.audit_page")
+    return _chosen_name(client, redirect_uri) or pages.text(language, "client.nameless")
+
+
+def _chosen_name(client: Client, redirect_uri: str) -> Markup | None:
+    """The name that the client chose, or else its host. None if neither is visible."""
     name = unverified_name(client.name) if client.name != UNNAMED_CLIENT else None
     if name is not None or is_loopback_redirect(redirect_uri):
         return name

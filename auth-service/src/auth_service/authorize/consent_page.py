@@ -11,7 +11,7 @@ from starlette.responses import Response
 from auth_service.accounts.account import Account
 from auth_service.accounts.consents import grantable_scopes
 from auth_service.authorize.authorization_flow import AuthorizationFlow
-from auth_service.authorize.client_redirects import client_title, target_name
+from auth_service.authorize.client_redirects import client_name, target_name
 from auth_service.authorize.interaction_policy import Step
 from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
 from auth_service.clients.loopback_redirects import is_loopback_redirect
@@ -98,11 +98,12 @@ class ConsentPage:
             "consent",
             language,
             form_targets=(form_target(request.redirect_uri),),
-            client_name=client_title(client, request.redirect_uri) or self.pages.text(language, "client.nameless"),
+            client_name=client_name(client, request.redirect_uri, self.pages, language),
             host=client.host,
             declared_by_operator=client.is_from_operator,
             scopes=[self._describe(scope, resource, language) for scope in scopes],
             resource=resource,
+            resource_name=resource.name.ko if language is Language.KOREAN else resource.name.en,
             redirect_host=target_name(request.redirect_uri),
             on_this_device=is_loopback_redirect(request.redirect_uri),
             loopback_only=all(is_loopback_redirect(redirect_uri) for redirect_uri in client.redirect_uris),

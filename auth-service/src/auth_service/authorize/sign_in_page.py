@@ -13,7 +13,7 @@ from starlette.responses import Response
 from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account, PasswordSignIn, fold_username
 from auth_service.accounts.local_accounts import BuiltIn
 from auth_service.authorize.authorization_flow import AuthorizationFlow
-from auth_service.authorize.client_redirects import client_title
+from auth_service.authorize.client_redirects import client_name
 from auth_service.authorize.interaction_policy import Step
 from auth_service.authorize.provider_sign_in import ProviderSignIn
 from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
@@ -194,7 +194,6 @@ class SignInPage:
         other_account: bool = False,
     ) -> Response:
         language = choose_language(http, visit.request.ui_locales)
-        title = client_title(visit.client, visit.request.redirect_uri)
         status, problem_text = 200, None
         if wait_seconds == 1:
             status, problem_text = 429, self.pages.text(language, "sign_in.wait_one_second")
@@ -208,7 +207,7 @@ class SignInPage:
             status=status,
             form_targets=(form_target(visit.request.redirect_uri),),
             headers=(("retry-after", str(wait_seconds)),) if wait_seconds is not None else (),
-            client_name=title or self.pages.text(language, "client.nameless"),
+            client_name=client_name(visit.client, visit.request.redirect_uri, self.pages, language),
             username=username,
             problem=problem_text,
             demo=self.demo if self.local is LocalSignIn.EVERYONE else None,

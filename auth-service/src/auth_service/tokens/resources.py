@@ -10,12 +10,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from auth_service.clients.client import Client
 from auth_service.declaration import Declaration, DeclarationInvalid, DeclaredResource
+from auth_service.declared_providers import DeclaredName
 from auth_service.errors import InvalidTarget
 
 __all__ = [
     "Resource",
     "Resources",
-    "ScopeText",
+    "Text",
     "comparison_key",
     "declared_resources",
     "is_same_resource",
@@ -24,8 +25,8 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeText:
-    """What a scope allows, as the consent page describes it."""
+class Text:
+    """A name, or what a scope allows, as the consent page shows it."""
 
     ko: str
     en: str
@@ -36,8 +37,8 @@ class Resource:
     """A protected resource as auth.yaml declares it; `scopes` keeps the order of the declaration."""
 
     url: str
-    name: str
-    scopes: Mapping[str, ScopeText]
+    name: Text
+    scopes: Mapping[str, Text]
 
 
 class Resources:
@@ -96,8 +97,8 @@ def declared_resources(declaration: Declaration) -> Resources:
     made = [
         Resource(
             url=resource.url,
-            name=resource.name,
-            scopes={name: ScopeText(ko=text.ko, en=text.en) for name, text in resource.scopes.items()},
+            name=_name_in_both_languages(resource.name),
+            scopes={name: Text(ko=text.ko, en=text.en) for name, text in resource.scopes.items()},
         )
         for resource in declared
     ]
@@ -105,6 +106,10 @@ def declared_resources(declaration: Declaration) -> Resources:
     _check_exchanges(declaration, known)
     default = next((resource for resource in declared if resource.default), declared[0])
     return Resources(made, default_url=default.url)
+
+
+def _name_in_both_languages(name: str | DeclaredName) -> Text:
+    return Text(ko=name, en=name) if isinstance(name, str) else Text(ko=name.ko, en=name.en)
 
 
 def _check_identifiers(declaration: Declaration) -> dict[str, DeclaredResource]:
