@@ -1,4 +1,4 @@
-"""What `local-stack` prints under a Korean locale. The catalogues have the same messages as the code."""
+"""What the commands print under a Korean locale. The catalogues have the same messages as the code."""
 
 import ast
 import os
@@ -19,7 +19,8 @@ from local_stack.start_message import container_message, start_message
 from security_common.cli.messages import read_catalogue, translate_message
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("local-stack/src", "shared-security/src")
+SOURCES = ("local-stack/src", "shared-security/src", "auth-service/src")
+ALL_CATALOGUES = (*CATALOGUES, "auth_service.cli")
 KOREAN = {"LANG": "ko_KR.UTF-8"}
 HANGUL = re.compile("[가-힣]")
 PART = re.compile(r"(\{\w*\})+")
@@ -40,26 +41,26 @@ def texts_in_source() -> Iterator[str]:
                     yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
 
 
-@pytest.mark.parametrize("package", CATALOGUES)
+@pytest.mark.parametrize("package", ALL_CATALOGUES)
 def test_every_message_of_the_catalogue_is_in_the_code(package: str) -> None:
     lines = {PART.sub("{}", line).strip() for text in texts_in_source() for line in text.splitlines()}
     missing = [english for english in read_catalogue(package) if PART.sub("{}", english).strip() not in lines]
     assert missing == []
 
 
-@pytest.mark.parametrize("package", CATALOGUES)
+@pytest.mark.parametrize("package", ALL_CATALOGUES)
 def test_both_languages_have_the_same_parts(package: str) -> None:
     for english, korean in read_catalogue(package).items():
         assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", korean)), english
         assert HANGUL.search(korean), english
 
 
-@pytest.mark.parametrize("package", CATALOGUES)
+@pytest.mark.parametrize("package", ALL_CATALOGUES)
 def test_a_message_without_parts_has_its_own_translation(package: str) -> None:
     """Also if a message with parts fits it."""
     for english, korean in read_catalogue(package).items():
         if "{" not in english:
-            assert translate(english) == korean
+            assert translate_message(english, (package,), KOREAN) == korean
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
@@ -99,3 +100,15 @@ def test_errors_are_in_the_language_of_the_locale(tmp_path: Path, locale: str, p
     environment = {**os.environ, "LC_ALL": locale, "AUTH_PORT": "eighty"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert (done.returncode, done.stderr.decode("utf-8").splitlines()) == (1, [problem, hint])
+
+
+@pytest.mark.parametrize(
+    ("locale", "problem"),
+    [("ko_KR.UTF-8", "쓸 수 없는 클라이언트 id입니다: "), ("C.UTF-8", "this client id is not allowed: ")],
+)
+def test_errors_of_auth_service_are_in_the_language_of_the_locale(locale: str, problem: str) -> None:
+    command = [str(Path(sys.executable).with_name("auth-service")), "client", "create", "u_x"]
+    environment = {**os.environ, "LC_ALL": locale}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode("utf-8").startswith(f"error: {problem}")

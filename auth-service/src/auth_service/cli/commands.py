@@ -67,4 +67,4 @@ def main() -> None:
     # Imports allocate much and create few cycles: without the collector a start takes a tenth less time. The server
     # enables it again (`security_common.service.server`); the other commands are short.
     gc.disable()
-    run_command_line(lambda: app)
+    run_command_line(lambda: app, catalogues=["auth_service.cli"])

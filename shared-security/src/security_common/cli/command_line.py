@@ -41,12 +41,17 @@ _OS_HINTS = {
 
 
 def run_command_line(
-    load: Callable[[], App], arguments: Sequence[str] | None = None, *, failure_status: int = FAILED
+    load: Callable[[], App],
+    arguments: Sequence[str] | None = None,
+    *,
+    failure_status: int = FAILED,
+    catalogues: Sequence[str] = (),
 ) -> None:
     """Runs the command in the arguments, by default those of the process. Raises `SystemExit` on failure.
 
     `load` returns the application. It is called here so that Ctrl-C during the imports prints no traceback either.
     `failure_status` is the exit status of a command that fails, for programs whose status 1 is a result, as with grep.
+    `catalogues` are packages with translations of their messages, see `security_common.cli.messages`.
     """
     program = ""
     try:
@@ -64,14 +69,11 @@ def run_command_line(
             raise
         status = WRONG_USAGE if isinstance(failure, CycloptsError) else failure_status
         _discard_unwritable_output()
-        problem, hint = (_in_language_of_locale(text) for text in _describe(failure, program))
+        packages = (*catalogues, "security_common.cli")
+        problem, hint = (translate_message(text, packages, os.environ) for text in _describe(failure, program))
         print(f"error: {problem}\nhint: {hint}", file=sys.stderr)
     if status:
         sys.exit(status)
-
-
-def _in_language_of_locale(text: str) -> str:
-    return translate_message(text, ("security_common.cli",), os.environ)
 
 
 def _run(app: App, arguments: Sequence[str]) -> int:
