@@ -68,9 +68,7 @@ class StackPorts:
         repeated = [port for port in used if used.count(port) > 1]
         if repeated:
             variables = ", ".join(ports)
-            raise StackError(
-                f"two servers have the same port, {repeated[0]}", hint=f"set different ports: {variables}"
-            )
+            raise StackError(f"two servers have the same port, {repeated[0]}", hint=f"set different ports: {variables}")
         for variable, port in ports.items():
             _check_free(variable, hosts[variable], port)
 
