@@ -150,6 +150,15 @@ def test_the_sheet_lists_people_downloads_and_alerts(language, word):
     assert "$" not in sheet
 
 
+@pytest.mark.parametrize(("language", "empty"), [("ko", "| 해당 없음 |"), ("en", "| none |")])
+def test_an_empty_table_of_the_sheet_says_so(language, empty):
+    assert AccessReview(NOVEMBER).as_markdown(language).count(empty) == 4
+
+
+def test_large_numbers_of_the_sheet_are_grouped():
+    assert "| 3,025 |" in AccessReview(NOVEMBER, accesses=3025).as_markdown("ko")
+
+
 def test_csv_contains_no_formula():
     row = FORMATS["csv"].write_event(access(datetime.now(UTC), user_id='=HYPERLINK("x")'))
     assert "'=HYPERLINK" in row

@@ -174,10 +174,10 @@ class AccessReview:
         people = (
             (
                 name,
-                each.accesses,
-                len(each.subjects),
-                each.refused,
-                each.unusual_hours,
+                f"{each.accesses:,}",
+                f"{len(each.subjects):,}",
+                f"{each.refused:,}",
+                f"{each.unusual_hours:,}",
                 " ".join(sorted(each.addresses)),
             )
             for name, each in self._by_accesses()
@@ -192,8 +192,10 @@ class AccessReview:
             )
             for each in self.downloads
         )
-        tasks = ((TASKS[task][language] if task in TASKS else task, count) for task, count in self.tasks.most_common())
-        alerts = ((rule_title(rule, language), count) for rule, count in self.alerts.most_common())
+        tasks = (
+            (TASKS[task][language] if task in TASKS else task, f"{count:,}") for task, count in self.tasks.most_common()
+        )
+        alerts = ((rule_title(rule, language), f"{count:,}") for rule, count in self.alerts.most_common())
         empty = EMPTY[language]
         return Template(sheet).substitute(
             month=f"{self.month.year}-{self.month.month:02d}",

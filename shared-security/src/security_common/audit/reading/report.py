@@ -174,7 +174,5 @@ def _ranking(title: str, counts: Counter[str]) -> str:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
     text = "" if value is None else str(value)
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
