@@ -40,7 +40,6 @@ def test_a_message_is_translated_line_by_line(message: str, korean: str) -> None
     assert translate_message(message, PACKAGES, {"LANG": "C.UTF-8"}) == message
 
 
-
 def test_a_part_that_is_a_message_is_translated() -> None:
     message = "Redis at redis://127.0.0.1:6379/0 cannot be reached"
-    assert translate_message(message, PACKAGES, KOREAN) == "Redis(redis://127.0.0.1:6379/0): 연결할 수 없습니다"
+    assert translate_message(message, PACKAGES, KOREAN) == "Redis(redis://127.0.0.1:6379/0) 오류: 연결할 수 없습니다"

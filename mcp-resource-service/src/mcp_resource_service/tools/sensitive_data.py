@@ -97,8 +97,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
             str,
             Identifier,
             Field(
-                description="The record_id that store_sensitive_data returned. 저장할 때 받은 record_id.",
-                max_length=64,
+                description="The record_id that store_sensitive_data returned. 저장할 때 받은 record_id.", max_length=64
             ),
         ],
     ) -> PlaintextRecord:

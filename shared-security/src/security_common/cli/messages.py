@@ -7,7 +7,7 @@ stands for a part that varies; a part that is a message itself is translated too
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 
 __all__ = ["is_korean", "read_catalogue", "translate_message"]
@@ -55,6 +55,12 @@ def _translate_line(line: str, patterns: Sequence[tuple[re.Pattern[str], str]]) 
     for pattern, korean in patterns:
         found = pattern.fullmatch(line)
         if found is not None:
-            parts = {name: _translate_line(part, patterns) for name, part in found.groupdict().items()}
-            return _PART.sub(lambda name: parts[name[1]], korean)
+            return _PART.sub(partial(_translated_part, found, patterns), korean)
     return line
+
+
+def _translated_part(
+    line: re.Match[str], patterns: Sequence[tuple[re.Pattern[str], str]], placeholder: re.Match[str]
+) -> str:
+    """The part of the line whose name is in the placeholder, translated if it is a message itself."""
+    return _translate_line(line[placeholder[1]], patterns)
