@@ -172,3 +172,16 @@ def test_an_open_circuit_lets_one_command_pass_in_each_second():
     assert passed == [10, 20, 30]
     circuit.note_response()
     circuit.check()
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_command_that_is_cancelled_as_it_is_sent_ends_so(redis: Redis, redis_server: RedisServer, steps: int):
+    await redis.ping()
+    with suspended(redis_server):
+        command = asyncio.create_task(redis.ping())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        command.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await command
+    assert await redis.echo("the next response") == "the next response"

@@ -8,7 +8,9 @@ while a single slow command must not stop all others. The first response closes 
 does not open the circuit, because its commands fail at once anyway.
 """
 
+import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -90,6 +92,20 @@ class _ObservedConnection(AbstractConnection):
             seconds += _server_wait_seconds(args)
         self.socket_timeout = seconds
         await super().send_command(*args, **kwargs)
+
+    if sys.version_info < (3, 12):
+
+        async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+            """Raises `CancelledError` also if the cancellation arrives as the command has just been sent.
+
+            redis-py calls `asyncio.wait_for`, which before Python 3.12 discards such a cancellation.
+            """
+            task = asyncio.current_task()
+            earlier_cancellations = task.cancelling() if task is not None else 0
+            await super().send_packed_command(*args, **kwargs)
+            if task is not None and task.cancelling() > earlier_cancellations:
+                await self.disconnect(nowait=True)  # its next response would belong to this command
+                raise asyncio.CancelledError
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
