@@ -83,7 +83,7 @@ def test_a_redis_that_is_not_durable_is_reported(
     (complaint,) = [what for what in found if f"{setting} is {weak}" in what]
     assert complaint.startswith(f"redis: {setting} is {weak}")
     assert setting in found[complaint]
-    assert "ACL" in found["redis: this user cannot read the keys of the resource service"]
+    assert "ACL" in found["redis: this user can read the keys of the resource service"]
 
 
 def test_an_unavailable_redis_is_reported(healthy_service: Service) -> None:
@@ -136,7 +136,7 @@ def test_a_resource_that_is_not_normalized_or_not_https_is_reported(
     config.write_text(json.dumps({"resources": [{"url": url, "scopes": {"mcp.access": {"ko": "가", "en": "a"}}}]}))
     found = failed_checks(healthy_service, config=config)
     assert "https" in found[f"resource: {url}"]
-    assert "restart" in found["declaration: the running service applied this one"]
+    assert "restart" in found["declaration: the running service applied another one"]
 
 
 def test_the_public_secret_of_the_demo_client_is_not_reported(service: Service) -> None:

@@ -192,9 +192,7 @@ ROWS = [
     ),
     Row("clock", MCP, issuer_with_a_fast_clock, "clock: ", "NTP"),
     Row("port taken", MCP, lambda bench: {"MCP_PORT": bench.taken_port()}, "another program listens there", "MCP_PORT"),
-    Row(
-        "Redis without users", AUTH, lambda bench: bench.redis(), "cannot read the keys of the resource service", "ACL"
-    ),
+    Row("Redis without users", AUTH, lambda bench: bench.redis(), "can read the keys of the resource service", "ACL"),
     Row(
         "Redis that evicts",
         AUTH,

@@ -16,11 +16,19 @@ from local_stack.notices import start_notices
 from local_stack.ports import StackPorts
 from local_stack.stack import Stack
 from local_stack.start_message import container_message, start_message
-from security_common.cli.messages import read_catalogue, translate_message
+from security_common.messages import read_catalogue, translate_message
+from security_common.service import CheckResult, print_check_results
+from security_common.service.doctor import check_clock
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("local-stack/src", "shared-security/src", "auth-service/src")
-ALL_CATALOGUES = (*CATALOGUES, "auth_service.cli")
+SOURCES = (
+    "local-stack/src",
+    "shared-security/src",
+    "auth-service/src",
+    "mcp-resource-service/src",
+    "gateway-service/src",
+)
+ALL_CATALOGUES = (*CATALOGUES, "auth_service.cli", "mcp_resource_service.cli", "gateway_service.cli")
 KOREAN = {"LANG": "ko_KR.UTF-8"}
 HANGUL = re.compile("[가-힣]")
 PART = re.compile(r"(\{\w*\})+")
@@ -52,7 +60,7 @@ def test_every_message_of_the_catalogue_is_in_the_code(package: str) -> None:
 def test_both_languages_have_the_same_parts(package: str) -> None:
     for english, korean in read_catalogue(package).items():
         assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", korean)), english
-        assert HANGUL.search(korean), english
+        assert HANGUL.search(korean) or english.lower() == korean.lower(), english
 
 
 @pytest.mark.parametrize("package", ALL_CATALOGUES)
@@ -103,12 +111,40 @@ def test_errors_are_in_the_language_of_the_locale(tmp_path: Path, locale: str, p
 
 
 @pytest.mark.parametrize(
-    ("locale", "problem"),
-    [("ko_KR.UTF-8", "쓸 수 없는 클라이언트 id입니다: "), ("C.UTF-8", "this client id is not allowed: ")],
+    ("command", "locale", "problem"),
+    [
+        ("auth-service client create u_x", "ko_KR.UTF-8", "쓸 수 없는 클라이언트 id입니다: "),
+        ("auth-service client create u_x", "C.UTF-8", "this client id is not allowed: "),
+        ("gateway-service doctor", "ko_KR.UTF-8", "GATEWAY_UPSTREAMS 설정이 없습니다"),
+        ("gateway-service doctor", "C.UTF-8", "GATEWAY_UPSTREAMS is not set"),
+    ],
 )
-def test_errors_of_auth_service_are_in_the_language_of_the_locale(locale: str, problem: str) -> None:
-    command = [str(Path(sys.executable).with_name("auth-service")), "client", "create", "u_x"]
+def test_errors_of_a_service_are_in_the_language_of_the_locale(command: str, locale: str, problem: str) -> None:
+    program, *words = command.split()
     environment = {**os.environ, "LC_ALL": locale}
-    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    environment.pop("GATEWAY_UPSTREAMS", None)
+    path = str(Path(sys.executable).with_name(program))
+    done = subprocess.run([path, *words], env=environment, capture_output=True, check=False)
     assert done.returncode == 1
     assert done.stderr.decode("utf-8").startswith(f"error: {problem}")
+
+
+def test_check_results_are_in_the_language_of_the_locale(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = [
+        check_clock(7.2, "http://localhost:8081", tolerance_seconds=30),
+        CheckResult("redis: Redis at redis://127.0.0.1:6379/0 cannot be reached", ok=True, warning=True, hint="a hint"),
+        CheckResult("keys: active, next", ok=True),
+    ]
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    print_check_results(results, as_json=False, catalogues=["auth_service.cli"])
+    assert capsys.readouterr().out.splitlines() == [
+        "ok   시계: http://localhost:8081보다 7초 빠릅니다",
+        "warn Redis: Redis(redis://127.0.0.1:6379/0) 오류: 연결할 수 없습니다",
+        "     hint: a hint",
+        "ok   서명 키: active, next",
+    ]
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    print_check_results(results[:1], as_json=False, catalogues=["auth_service.cli"])
+    assert capsys.readouterr().out == "ok   clock: 7 s ahead of http://localhost:8081\n"

@@ -2,11 +2,11 @@
 
 import os
 
-from security_common.cli.messages import translate_message
+from security_common.messages import translate_message
 
 __all__ = ["CATALOGUES", "localize"]
 
-CATALOGUES = ("local_stack", "security_common.cli")
+CATALOGUES = ("local_stack", "security_common")
 
 
 def localize(message: str) -> str:

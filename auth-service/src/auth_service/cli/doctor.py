@@ -49,7 +49,7 @@ __all__ = ["CHECKS", "CHECKS_IN_REDIS", "doctor", "run_checks"]
 
 def doctor(*, json: Json = False) -> None:
     """Prints the result of every check; the help text is in `cli.commands`."""
-    print_check_results(asyncio.run(_run_with_redis(AuthSettings())), as_json=json)
+    print_check_results(asyncio.run(_run_with_redis(AuthSettings())), as_json=json, catalogues=["auth_service.cli"])
 
 
 async def _run_with_redis(settings: AuthSettings) -> list[CheckResult]:
@@ -163,9 +163,10 @@ async def check_applied_declaration(settings: AuthSettings, redis: Redis) -> lis
     applied = await find_applied_fingerprint(redis)
     if applied is None:
         return [CheckResult("declaration: the service has not run yet, so none was applied", ok=True)]
-    is_applied = applied == load_declaration(settings).fingerprint
+    if applied == load_declaration(settings).fingerprint:
+        return [CheckResult("declaration: the running service applied this one", ok=True)]
     hint = "restart the replicas that run with another auth.yaml"
-    return [CheckResult("declaration: the running service applied this one", ok=is_applied, hint=hint)]
+    return [CheckResult("declaration: the running service applied another one", ok=False, hint=hint)]
 
 
 async def check_secret_files(settings: AuthSettings) -> list[CheckResult]:
@@ -253,14 +254,12 @@ def _is_registrable(uri: str) -> bool:
 
 async def check_redis(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """Redis is the one that was used before, is durable, and denies access to the resource service's keys."""
-    return [
-        *await check_redis_server(redis, open_redis_identity(settings, redis), settings),
-        CheckResult(
-            "redis: this user cannot read the keys of the resource service",
-            ok=await _is_confined(redis),
-            hint=_ACL_HINT,
-        ),
-    ]
+    results = await check_redis_server(redis, open_redis_identity(settings, redis), settings)
+    if await _is_confined(redis):
+        confined = CheckResult("redis: this user cannot read the keys of the resource service", ok=True)
+    else:
+        confined = CheckResult("redis: this user can read the keys of the resource service", ok=False, hint=_ACL_HINT)
+    return [*results, confined]
 
 
 _ACL_HINT = "use the ACL file that `security-common setup` writes, and its user `auth`"

@@ -51,7 +51,7 @@ def try_provider(
     results = asyncio.run(check_provider(found))
     if content is not None:
         results += preview_claims(found, content)
-    print_check_results(results, as_json=json)
+    print_check_results(results, as_json=json, catalogues=["auth_service.cli"])
 
 
 def _find_provider(settings: AuthSettings, provider_id: str) -> IdentityProvider:

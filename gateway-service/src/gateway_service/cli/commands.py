@@ -58,7 +58,8 @@ def doctor(*, as_json: AsJson = False) -> None:
     from gateway_service.cli.doctor import examine  # noqa: PLC0415 - as above
 
     _log_to_stderr(settings)
-    print_check_results(asyncio.run(examine(settings, _declaration(settings))), as_json=as_json)
+    results = asyncio.run(examine(settings, _declaration(settings)))
+    print_check_results(results, as_json=as_json, catalogues=["gateway_service.cli"])
 
 
 @app.command
@@ -293,4 +294,4 @@ def _declaration(settings: GatewaySettings) -> GatewayDeclaration:
 def main() -> None:
     """Runs the command line. Exits with status 1 and `error:` and `hint:` on stderr after an error."""
     gc.disable()  # a start is faster without the collector; `serve` enables it
-    run_command_line(lambda: app)
+    run_command_line(lambda: app, catalogues=["gateway_service.cli"])

@@ -57,7 +57,8 @@ def doctor(*, as_json: AsJson = False) -> None:
     """
     from mcp_resource_service.cli.doctor import examine  # noqa: PLC0415 - as above
 
-    print_check_results(asyncio.run(examine(ResourceSettings())), as_json=as_json)
+    results = asyncio.run(examine(ResourceSettings()))
+    print_check_results(results, as_json=as_json, catalogues=["mcp_resource_service.cli"])
 
 
 @redis.command
@@ -95,4 +96,4 @@ def main() -> None:
     """Runs the command line. Exits with status 1 and `error:` and `hint:` on stderr after an error."""
     # Imports allocate much and leave few cycles: a start is a third faster without the collector. `serve` enables it.
     gc.disable()
-    run_command_line(lambda: app)
+    run_command_line(lambda: app, catalogues=["mcp_resource_service.cli"])

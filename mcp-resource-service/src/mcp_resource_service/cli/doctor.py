@@ -33,9 +33,10 @@ async def examine(settings: ResourceSettings) -> list[CheckResult]:
 
 async def _check_environment(settings: ResourceSettings) -> list[CheckResult]:
     """Every variable is a setting, the ports are free or the service's own, and the journal folder can be written."""
-    demo = ", demo mode, for loopback addresses only" if settings.demo else ""
+    demo = [CheckResult("settings: demo mode, for loopback addresses only", ok=True)] if settings.demo else []
     return [
-        CheckResult(f"settings: {settings.resource} trusts {settings.issuer}{demo}", ok=True),
+        CheckResult(f"settings: {settings.resource} trusts {settings.issuer}", ok=True),
+        *demo,
         *await check_environment(
             settings,
             service=SERVICE,

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError
 from redis.exceptions import RedisError
 
-from security_common.cli.messages import translate_message
 from security_common.errors import SecurityError
+from security_common.messages import translate_message
 from security_common.redis_errors import explain_redis_failure
 
 __all__ = ["run_command_line"]
@@ -51,7 +51,7 @@ def run_command_line(
 
     `load` returns the application. It is called here so that Ctrl-C during the imports prints no traceback either.
     `failure_status` is the exit status of a command that fails, for programs whose status 1 is a result, as with grep.
-    `catalogues` are packages with translations of their messages, see `security_common.cli.messages`.
+    `catalogues` are packages with translations of their messages, see `security_common.messages`.
     """
     program = ""
     try:
@@ -69,7 +69,7 @@ def run_command_line(
             raise
         status = WRONG_USAGE if isinstance(failure, CycloptsError) else failure_status
         _discard_unwritable_output()
-        packages = (*catalogues, "security_common.cli")
+        packages = (*catalogues, "security_common")
         problem, hint = (translate_message(text, packages, os.environ) for text in _describe(failure, program))
         print(f"error: {problem}\nhint: {hint}", file=sys.stderr)
     if status:

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
+from security_common.messages import translate_message
 from security_common.secret_files import ExposedSecret, find_exposed_secrets, find_short_keys
 from security_common.service.redis_connection import explain_failure
 from security_common.service.server import bind_socket
@@ -60,12 +61,15 @@ class CheckResult:
         return bool(self.hint) and (self.warning or not self.ok)
 
 
-def print_check_results(results: Sequence[CheckResult], *, as_json: bool) -> None:
-    """Prints the results as lines or as JSON. Raises SystemExit with status 1 when a check failed."""
+def print_check_results(results: Sequence[CheckResult], *, as_json: bool, catalogues: Sequence[str] = ()) -> None:
+    """Prints the results as lines or as JSON. Raises SystemExit with status 1 when a check failed.
+
+    Lines are in Korean under a Korean locale, as far as these packages and this library have translations.
+    """
     if as_json:
         _print_json(results)
     else:
-        _print_lines(results)
+        _print_lines(results, [*catalogues, "security_common"])
     if not all(result.ok for result in results):
         raise SystemExit(1)
 
@@ -78,11 +82,11 @@ def _print_json(results: Sequence[CheckResult]) -> None:
     print(json.dumps(members, ensure_ascii=False, indent=2))
 
 
-def _print_lines(results: Sequence[CheckResult]) -> None:
+def _print_lines(results: Sequence[CheckResult], catalogues: Sequence[str]) -> None:
     for result in results:
-        print(f"{_label(result)} {result.what}")
+        print(f"{_label(result)} {translate_message(result.what, catalogues, os.environ)}")
         if result.shows_hint:
-            print(f"     hint: {result.hint}")
+            print(f"     hint: {translate_message(result.hint, catalogues, os.environ)}")
 
 
 def _label(result: CheckResult) -> str:
@@ -237,8 +241,8 @@ async def _is_answered_by_service(listener: _Listener) -> bool:
 
 def check_clock(difference_seconds: float, other: str, *, tolerance_seconds: float) -> CheckResult:
     """Whether this machine's clock agrees with another one; `difference_seconds` is positive if it is ahead."""
-    direction = "behind" if difference_seconds < 0 else "ahead of"
-    what = f"clock: {abs(difference_seconds):.0f} s {direction} {other}"
+    seconds = f"{abs(difference_seconds):.0f}"
+    what = f"clock: {seconds} s behind {other}" if difference_seconds < 0 else f"clock: {seconds} s ahead of {other}"
     hint = (
         "synchronize the clocks of both machines (NTP): with a wrong one, valid tokens are rejected as expired or as "
         "not yet valid"

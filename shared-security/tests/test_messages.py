@@ -2,10 +2,10 @@
 
 import pytest
 
-from security_common.cli.messages import is_korean, translate_message
+from security_common.messages import is_korean, translate_message
 
 KOREAN = {"LANG": "ko_KR.UTF-8"}
-PACKAGES = ("security_common.cli",)
+PACKAGES = ("security_common",)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The messages of the commands in Korean, under a Korean locale.
 
 The catalogue of a package is its file `messages.ko.toml`: the lines of English messages, and the Korean lines. `{name}`
-stands for a part that varies; a part that is a message itself is translated too.
+is a part that varies; a part that is a message itself is translated too.
 """
 
 import re
