@@ -38,16 +38,19 @@ check: $(VENV)/.dev ## lint, types, import contracts, file sizes, wording
 	$(BIN)/python .ci/wording.py
 
 test: $(VENV)/.dev ## the test suite: Python only
-	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep"
+	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep and not ops"
 
 test-compose: $(VENV)/.dev ## the demo scenario against docker compose (needs Docker)
-	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "(compose or any_stack) and not deep" e2e-tests/tests
+	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "(compose or any_stack) and not deep and not ops" e2e-tests/tests
 
 test-compose-deep: $(VENV)/.dev ## two million audit events through the containers (needs Docker and 15 minutes)
 	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "compose and deep" -o log_cli=true --log-cli-level=info e2e-tests/tests
 
 test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples for each property
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -q --ignore e2e-tests/tests/clients -m "not compose"
+
+test-ops: $(VENV)/.dev ## failover, replicas and recovery with several real servers
+	$(BIN)/pytest -q --ignore e2e-tests/tests/clients -m "ops and not compose"
 
 test-clients: $(VENV)/.clients ## real clients in Chromium and Node, the MCP conformance suite
 	$(BIN)/pytest -q -m clients e2e-tests/tests/clients
@@ -79,4 +82,4 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.lock requirements/clients-mc
 	@sh e2e-tests/clients/install.sh
 	@touch $@
 
-.PHONY: help run demo token admin reset check test test-compose test-compose-deep test-deep test-clients docs pii-report pii-rivals lock
+.PHONY: help run demo token admin reset check test test-compose test-compose-deep test-deep test-ops test-clients docs pii-report pii-rivals lock

@@ -188,7 +188,7 @@ def build_parts(
         metrics=metrics,
         redis=redis,
         trail_redis=trail_redis,
-        counters=redis_counters(redis, settings.redis_url),
+        counters=redis_counters(redis),
         redis_identity=identity,
         redis_monitor=RedisMonitor(redis, durability=settings.redis_durability, prefix="AUTH_"),
         journal=journal,

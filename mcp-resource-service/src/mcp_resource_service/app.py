@@ -143,7 +143,7 @@ def _make_core(settings: ResourceSettings) -> Core:
             clock=time.time,
             new_id=_new_id,
             per_owner=settings.records_per_owner,
-            waits_for_disk=settings.redis_durability == "disk",
+            waits_for_disk=settings.redis_durability != "memory",
         ),
         directory=Directory(redis, encryption),
         detector=detector,

@@ -125,10 +125,10 @@ class SerialWork:
                 del self._queues[name]
 
 
-def redis_counters(redis: Redis, url: str) -> Storage:
+def redis_counters(redis: Redis) -> Storage:
     """Counts that replicas share, over the connections of `redis`: `auth:limits:*`."""
     return RedisStorage(
-        url,
+        "redis://",
         wrap_exceptions=True,
         implementation="redispy",
         key_prefix="auth:limits",

@@ -7,6 +7,8 @@
     redis_identity            whether this Redis and the secrets are the ones that were used before
     key_check_values          how a wrong secret is found
     redis_circuit_breaker     commands fail at once while Redis hangs
+    redis_replica_wait        a write is confirmed when a replica has it on its disk
+    redis_sentinel            the primary that Sentinel names
     operator_session          Redis and the audit journal for commands that change something
     sessions                  sessions of browsers in Redis
     logs                      JSON lines, or readable lines on a terminal

@@ -32,9 +32,10 @@ __all__ = [
     "read_redis_facts",
 ]
 
-Durability = Literal["disk", "memory"]
+Durability = Literal["replica", "disk", "memory"]
 
 _STRICT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+_MIN_REPLICAS = "min-replicas-to-write"
 _STRICT_HINT = "set appendonly yes, appendfsync always, maxmemory-policy noeviction"
 _WITHOUT_DISK = "; for a Redis that cannot, {}REDIS_DURABILITY=memory accepts the risk (docs/reliability.md)"
 _WARN_SHARE, _FULL_SHARE = 0.75, 0.90
@@ -61,6 +62,8 @@ class RedisFacts:
     config_problem: str
     waitaof_problem: str
     info_problem: str
+    connected_replicas: int = 0
+    min_replicas_to_write: str | None = None
 
     @property
     def memory_share(self) -> float:
@@ -78,7 +81,7 @@ async def read_redis_facts(redis: Redis) -> RedisFacts:
     """Queries the server. Raises `RedisError` when it does not answer; a refused command is one of the facts."""
     server: Any = redis  # redis-py's signatures are partly untyped
     info, info_problem = await _answer_or_refusal(server.info())
-    config, config_problem = await _answer_or_refusal(server.config_get(*_STRICT))
+    config, config_problem = await _answer_or_refusal(server.config_get(*_STRICT, _MIN_REPLICAS))
     _, waitaof_problem = await _answer_or_refusal(server.execute_command("WAITAOF", 1, 0, 1))
     if config_problem:
         config = _config_from_info(info)
@@ -92,6 +95,8 @@ async def read_redis_facts(redis: Redis) -> RedisFacts:
         config_problem=config_problem,
         waitaof_problem=waitaof_problem,
         info_problem=info_problem,
+        connected_replicas=int(info.get("connected_slaves", 0)),
+        min_replicas_to_write=config.get(_MIN_REPLICAS),
     )
 
 
@@ -102,6 +107,8 @@ def check_redis_facts(facts: RedisFacts, *, durability: Durability, prefix: str)
     """
     results = [*_check_role(facts, prefix), *_check_memory(facts), *_check_config(facts, durability, prefix)]
     results += _check_waitaof(facts, durability, prefix)
+    if durability == "replica":
+        results += _check_replicas(facts, prefix)
     if facts.info_problem:
         hint = "allow +info: role and memory are unknown"
         results.append(_warning(f"INFO is refused ({facts.info_problem})", hint))
@@ -150,6 +157,18 @@ def _check_waitaof(facts: RedisFacts, durability: Durability, prefix: str) -> li
         f"{prefix}REDIS_DURABILITY=memory (docs/reliability.md)"
     )
     return [_failure(f"WAITAOF does not work ({facts.waitaof_problem}): no record can be stored", hint)]
+
+
+def _check_replicas(facts: RedisFacts, prefix: str) -> list[CheckResult]:
+    """What `REDIS_DURABILITY=replica` needs: a replica now, and a primary without replicas that refuses writes."""
+    results: list[CheckResult] = []
+    if facts.connected_replicas == 0 and not facts.info_problem:
+        hint = f"start one, or accept with {prefix}REDIS_DURABILITY=disk that writes are lost with the primary's disk"
+        results.append(_failure("no replica is connected: no write can be confirmed", hint))
+    if facts.min_replicas_to_write == "0":
+        hint = f"set {_MIN_REPLICAS} 1, so that a primary that was replaced accepts no more writes"
+        results.append(_warning(f"{_MIN_REPLICAS} is 0", hint))
+    return results
 
 
 async def check_redis(settings: ServiceSettings, open_identity: Callable[[Redis], RedisIdentity]) -> list[CheckResult]:

@@ -22,8 +22,11 @@ from redis.asyncio.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
+from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from security_common.service.redis_replica_wait import REPLICA_WAIT_SECONDS, ReplicaWaitingConnection
 
 __all__ = ["CircuitBreaker", "CircuitBreakerPool", "RedisCircuitOpen"]
 
@@ -74,7 +77,7 @@ class CircuitBreaker:
         logger.warning("redis_circuit_opened deadline_seconds=%s", self.deadline_seconds)
 
 
-class _ObservedConnection(AbstractConnection):
+class _ObservedConnection(ReplicaWaitingConnection):
     """Reports responses and exceeded deadlines to the circuit breaker of its pool."""
 
     circuit: CircuitBreaker
@@ -90,6 +93,8 @@ class _ObservedConnection(AbstractConnection):
         seconds = self.circuit.deadline_seconds
         if args[0] in _WAITING_COMMANDS:
             seconds += _server_wait_seconds(args)
+        if self.waits_for_replica:
+            seconds += REPLICA_WAIT_SECONDS
         self.socket_timeout = seconds
         await super().send_command(*args, **kwargs)
 
@@ -109,7 +114,7 @@ class _ObservedConnection(AbstractConnection):
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            response = cast("Any", await super().read_response(*args, **kwargs))
+            response = await super().read_response(*args, **kwargs)
         except RedisTimeoutError:
             self.circuit.note_late_response()
             raise
@@ -132,34 +137,51 @@ class _ObservedUnixConnection(_ObservedConnection, UnixDomainSocketConnection):
     pass
 
 
+class _ObservedSentinelConnection(_ObservedConnection, SentinelManagedConnection):
+    pass
+
+
+class _ObservedSentinelTlsConnection(_ObservedConnection, SentinelManagedSSLConnection):
+    pass
+
+
 _OBSERVED_CLASSES: dict[type[AbstractConnection], type[_ObservedConnection]] = {
     Connection: _ObservedTcpConnection,
     SSLConnection: _ObservedTlsConnection,
     UnixDomainSocketConnection: _ObservedUnixConnection,
+    SentinelManagedConnection: _ObservedSentinelConnection,
+    SentinelManagedSSLConnection: _ObservedSentinelTlsConnection,
 }
 
 
 class CircuitBreakerPool(BlockingConnectionPool):
-    """A connection pool with a circuit breaker. All clients that use the pool share the circuit."""
+    """A connection pool with a circuit breaker. All clients that use the pool share the circuit.
+
+    With `waits_for_replica`, a write is confirmed when a replica has it on its disk (`redis_replica_wait`).
+    """
 
     def __init__(
         self,
         *,
         circuit: CircuitBreaker,
+        waits_for_replica: bool = False,
         connection_class: type[AbstractConnection] = Connection,
         **connection_arguments: Any,
     ) -> None:
+        response_seconds = circuit.deadline_seconds + (REPLICA_WAIT_SECONDS if waits_for_replica else 0.0)
         super().__init__(
             connection_class=_OBSERVED_CLASSES[connection_class],
-            socket_timeout=circuit.deadline_seconds,
+            socket_timeout=response_seconds,
             socket_connect_timeout=circuit.deadline_seconds,
             **connection_arguments,
         )
         self.circuit = circuit
+        self._waits_for_replica = waits_for_replica
 
     def make_connection(self) -> _ObservedConnection:
         connection = cast("_ObservedConnection", super().make_connection())
         connection.circuit = self.circuit
+        connection.waits_for_replica = self._waits_for_replica
         return connection
 
     async def ensure_connection(self, connection: AbstractConnection) -> None:

@@ -1,6 +1,7 @@
 """The settings that every service has. Each service adds its own settings and the prefix."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -65,14 +66,28 @@ class ServiceSettings(Settings):
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the Prometheus metrics; 0 is off.")
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",
-        description="URL of Redis with the user name, but never the password, for example redis://auth@redis:6379/0.",
+        description="URL of Redis with the user name, but never the password: redis://auth@redis:6379/0, rediss://…"
+        " with TLS, or redis+sentinel://auth@sentinel-1:26379,sentinel-2:26379/service/0 (with TLS rediss+sentinel://…).",
     )
     redis_password_file: SecretFile = Field(default=None, description="File with the password of the Redis user.")
-    redis_durability: Literal["disk", "memory"] = Field(
+    redis_ca_file: Path | None = Field(
+        default=None, description="File with the certificates that Redis's certificate is checked with, for rediss://."
+    )
+    redis_client_certificate_file: Path | None = Field(
+        default=None, description="File with the client certificate for a Redis that asks for one."
+    )
+    redis_client_key_file: SecretFile = Field(
+        default=None, description="File with the private key of the client certificate."
+    )
+    redis_sentinel_password_file: SecretFile = Field(
+        default=None, description="File with the password of the Sentinels, if they have one."
+    )
+    redis_durability: Literal["replica", "disk", "memory"] = Field(
         default="disk",
         description="What Redis must guarantee. disk: every write is on its disk before it is confirmed (appendonly"
-        " yes, appendfsync always, WAITAOF). memory: for a managed Redis that cannot guarantee this: a crash can lose"
-        " the latest writes (docs/reliability.md).",
+        " yes, appendfsync always, WAITAOF). replica: it is also on the disk of a replica, so that the loss of the"
+        " primary loses no confirmed write (WAITAOF 1 1). memory: for a managed Redis that cannot guarantee this: a"
+        " crash can lose the latest writes (docs/reliability.md).",
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(),
