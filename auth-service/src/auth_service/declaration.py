@@ -1,4 +1,4 @@
-"""The declaration (auth.yaml) as a model: resources, clients, identity providers, and who may register clients."""
+"""The declaration (auth.yaml) as a model: resources, clients, providers, workloads, and who may register clients."""
 
 import hashlib
 import json
@@ -20,6 +20,7 @@ from auth_service.declared_providers import (
     LocalSignIn,
     check_identity_providers,
 )
+from auth_service.declared_workloads import DeclaredWorkload, DeclaredWorkloadIssuer, check_workloads
 from auth_service.protocol import USER_ID_PREFIX, AuthMethod, GrantType
 from auth_service.scopes import IDENTITY_SCOPES, Scope
 from security_common.errors import SecurityError
@@ -50,6 +51,8 @@ _KNOWN_HOSTS = tuple(urlsplit(url).netloc for url in KNOWN_DOCUMENTS)
 
 MAX_CLIENT_ID_LENGTH = 200
 _CLIENT_ID = re.compile(r"[\x21-\x7e]+")
+# The grants with which a workload gets tokens for its client.
+_WORKLOAD_GRANTS = frozenset({GrantType.CLIENT_CREDENTIALS, GrantType.JWT_BEARER})
 
 
 class DeclarationInvalid(SecurityError):
@@ -153,6 +156,9 @@ class DeclaredClient(Declared):
     may_exchange: tuple[DeclaredExchange, ...] = Field(
         default=(), description="The tokens of its own callers that it may exchange, with the grant token-exchange."
     )
+    workloads: tuple[DeclaredWorkload, ...] = Field(
+        default=(), description="CI jobs and pods that act as this client with a token of their platform."
+    )
     redirect_uris: tuple[str, ...] = Field(default=(), description="Where a browser may be redirected after sign-in.")
     post_logout_redirect_uris: tuple[str, ...] = Field(
         default=(), description="Where a browser may be redirected after logout."
@@ -164,11 +170,20 @@ class DeclaredClient(Declared):
         if GrantType.AUTHORIZATION_CODE in self.grant_types and not self.redirect_uris:
             raise ValueError("authorization_code needs redirect_uris")
         for grant in (GrantType.CLIENT_CREDENTIALS, GrantType.TOKEN_EXCHANGE):
-            if grant in self.grant_types and not (self.secret_file or self.jwks_file or self.jwks_uri):
-                raise ValueError(f"{grant} needs secret_file, jwks_file or jwks_uri")
+            if grant in self.grant_types and not self._has_credentials:
+                raise ValueError(f"{grant} needs secret_file, jwks_file, jwks_uri or workloads")
         if (GrantType.TOKEN_EXCHANGE in self.grant_types) != bool(self.may_exchange):
             raise ValueError(f"may_exchange and the grant type {GrantType.TOKEN_EXCHANGE} need each other")
+        if self.workloads and not _WORKLOAD_GRANTS & self.grant_types:
+            raise ValueError(f"workloads need one of the grants {', '.join(sorted(_WORKLOAD_GRANTS))}")
+        if self.workloads and AuthMethod.NONE in self.auth_methods:
+            raise ValueError("a client with workloads cannot be public: remove none from auth_methods")
         return self
+
+    @property
+    def _has_credentials(self) -> bool:
+        """Whether the client can authenticate: with a secret, with keys, or with the tokens of its workloads."""
+        return bool(self.secret_file or self.jwks_file or self.jwks_uri or self.workloads)
 
 
 class RegistrationPolicy(Declared):
@@ -245,6 +260,9 @@ class Declaration(Declared):
     identity_providers: tuple[DeclaredProvider, ...] = Field(
         default=(), description="The OpenID Connect providers at which users sign in."
     )
+    workload_issuers: tuple[DeclaredWorkloadIssuer, ...] = Field(
+        default=(), description="The platforms whose workloads can be clients."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -258,6 +276,7 @@ class Declaration(Declared):
             if self.resources and not set(client.scopes) <= known:
                 raise ValueError(f"client {client.client_id} has a scope that no resource declares")
         check_identity_providers(self.identity_providers, known)
+        check_workloads(self.workload_issuers, {client.client_id: client.workloads for client in self.clients})
         if self.sign_in.local is LocalSignIn.OFF and not self.identity_providers:
             raise ValueError("sign_in.local is off and there is no identity provider, so no user could sign in")
         return self

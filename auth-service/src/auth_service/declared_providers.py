@@ -30,6 +30,8 @@ __all__ = [
     "ProviderKind",
     "ScimSubject",
     "check_identity_providers",
+    "check_provider_id",
+    "check_provider_url",
 ]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -233,9 +235,7 @@ class DeclaredProvider(Declared):
     @field_validator("id")
     @classmethod
     def _check_id(cls, value: str) -> str:
-        if not _ID.fullmatch(value):
-            raise ValueError("an id has 1 to 32 lower-case letters, digits and hyphens")
-        return value
+        return check_provider_id(value)
 
     @field_validator("tenant")
     @classmethod
@@ -248,7 +248,7 @@ class DeclaredProvider(Declared):
     @classmethod
     def _check_issuer(cls, value: str | None) -> str | None:
         if value is not None:
-            _check_provider_url(value)
+            check_provider_url(value)
         return value
 
     @field_validator("internal_url")
@@ -308,7 +308,15 @@ class DeclaredProvider(Declared):
 _GOOGLE_ISSUER = "https://accounts.google.com"
 
 
-def _check_provider_url(url: str) -> None:
+def check_provider_id(value: str) -> str:
+    """The id of a provider or workload issuer, which addresses and messages contain. Raises ValueError."""
+    if not _ID.fullmatch(value):
+        raise ValueError("an id has 1 to 32 lower-case letters, digits and hyphens")
+    return value
+
+
+def check_provider_url(url: str) -> None:
+    """Raises ValueError unless the URL can be an issuer: https, or http on loopback, without query and fragment."""
     parts = parse_web_url(url)
     if parts.query or "#" in url:
         raise ValueError("an issuer has no query and no fragment")

@@ -31,12 +31,13 @@ USER_ID_PREFIX = "u_"
 
 
 class GrantType(StrEnum):
-    """RFC 6749 sections 4.1.3, 4.4.2 and 6, RFC 8693 section 2.1."""
+    """RFC 6749 sections 4.1.3, 4.4.2 and 6, RFC 8693 section 2.1, RFC 7523 section 2.1."""
 
     AUTHORIZATION_CODE = "authorization_code"
     REFRESH_TOKEN = "refresh_token"
     CLIENT_CREDENTIALS = "client_credentials"
     TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+    JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class AuthMethod(StrEnum):

@@ -48,11 +48,14 @@ def make_client(declared: DeclaredClient, secrets: ClientSecrets) -> Client:
 
 
 def _default_methods(declared: DeclaredClient) -> frozenset[AuthMethod]:
-    """The methods that the client has credentials for; none for a client without a secret and keys."""
+    """The methods that the client has credentials for; none for a client without a secret, keys and workloads.
+
+    A client that has only workloads is not public, and has no key with which it could sign an assertion itself.
+    """
     methods: set[AuthMethod] = set()
     if declared.secret_file:
         methods |= SECRET_METHODS
-    if declared.jwks_file or declared.jwks_uri:
+    if declared.jwks_file or declared.jwks_uri or declared.workloads:
         methods.add(AuthMethod.PRIVATE_KEY_JWT)
     return frozenset(methods or {AuthMethod.NONE})
 

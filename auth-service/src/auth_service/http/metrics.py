@@ -22,6 +22,9 @@ class Metrics:
         self.provider_logouts = Counter(
             "auth_provider_logouts", "Logout tokens of identity providers.", ["outcome"], registry=self.registry
         )
+        self.workload_tokens = Counter(
+            "auth_workload_tokens", "Tokens of workloads.", ["issuer", "outcome"], registry=self.registry
+        )
         self.statuses_revoked = Counter(
             "auth_statuses_revoked",
             "Authorizations and clients whose access tokens were revoked by this process.",

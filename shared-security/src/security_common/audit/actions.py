@@ -34,6 +34,8 @@ class Action(StrEnum):
     """A token was revoked."""
     FAMILY_REVOKED = "family_revoked"
     """All tokens of one authorization were revoked."""
+    AUTHENTICATED = "authenticated"
+    """A workload authenticated as its client."""
     REGISTERED = "registered"
     """A client was registered."""
     SIGNED_IN = "signed_in"

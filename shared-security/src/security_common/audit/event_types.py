@@ -30,6 +30,10 @@ class EventType(StrEnum):
     """auth-service: a client sent a wrong secret or assertion to any endpoint, or failed too often. Details: the
     reason; the client if it exists.
     """
+    WORKLOAD_AUTHENTICATED = "workload_authenticated"
+    """auth-service: a workload proved with a token of its platform which client it is. Details: client; the workload
+    issuer and the subject.
+    """
     CLIENT_REGISTERED = "client_registered"
     """auth-service: a client registered itself. Details: the new client id."""
     REGISTRATION_REFUSED = "registration_refused"
