@@ -15,7 +15,7 @@ from auth_service.accounts.store import AccountStore
 from auth_service.applied_declaration import record_applied_declaration
 from auth_service.clients import registration
 from auth_service.clients.authentication import ClientAuthenticator
-from auth_service.clients.client_assertions import AssertionVerifier
+from auth_service.clients.client_assertions import AssertionVerifier, assertion_audiences
 from auth_service.clients.client_keys import ClientKeys
 from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
@@ -25,13 +25,8 @@ from auth_service.discovery.server_metadata import make_discovery_router, server
 from auth_service.errors import OAuthError
 from auth_service.federation.backchannel_logout import BackchannelLogout
 from auth_service.federation.declared_issuers import check_declared_issuers
-from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCodeGrantHandler
-from auth_service.grants.client_credentials import ClientCredentialsGrantHandler
+from auth_service.grant_handlers import make_grants, make_jwt_bearer_grant
 from auth_service.grants.endpoint import TokenEndpoint
-from auth_service.grants.grant_handler import GrantHandler
-from auth_service.grants.refresh_token import RefreshTokenGrantHandler
-from auth_service.grants.token_exchange import TokenExchangeGrantHandler
-from auth_service.grants.user_tokens import UserTokenMinter
 from auth_service.http.application import AuthApplication, Endpoints, PlainEndpoint, paths_of
 from auth_service.http.dependencies import context_of
 from auth_service.http.rate_limits import Throttle
@@ -56,7 +51,7 @@ from auth_service.service_parts import ServiceParts, build_parts
 from auth_service.settings import AuthSettings
 from auth_service.token_status.published_lists import PublishedStatusLists
 from auth_service.tokens.introspection import IntrospectionEndpoint
-from auth_service.tokens.issued_tokens import IdTokenMinter, userinfo_audience
+from auth_service.tokens.issued_tokens import userinfo_audience
 from auth_service.tokens.revocation import RevocationEndpoint
 from auth_service.tokens.userinfo import UserinfoEndpoint
 from auth_service.web.error_pages import render_error_page
@@ -120,9 +115,16 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
     settings, resource = parts.settings, parts.resources.default
     pages = Pages(issuer=settings.issuer)
     page_routers = make_page_routers(parts, pages)
-    grants = _make_grants(parts)
+    jwt_bearer = make_jwt_bearer_grant(parts)
+    grants = make_grants(parts) if jwt_bearer is None else (*make_grants(parts), jwt_bearer)
     authenticator = _make_authenticator(parts)
-    token = TokenEndpoint(authenticator=authenticator, grants=grants, record=parts.record, metrics=parts.metrics)
+    token = TokenEndpoint(
+        authenticator=authenticator,
+        grants=grants,
+        record=parts.record,
+        metrics=parts.metrics,
+        client_finder=jwt_bearer,
+    )
     protocol_routers = (
         UserinfoEndpoint(
             audience=userinfo_audience(settings.issuer),
@@ -203,65 +205,17 @@ def _render_page(pages: Pages, error: OAuthError, request: Request) -> Response:
     return render_error_page(pages, error, request, trace_id=context_of(request).trace_id)
 
 
-def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
-    id_tokens = IdTokenMinter(
-        issuer=parts.settings.issuer,
-        signer=parts.keys,
-        clock=parts.clock,
-        lifetime_seconds=parts.settings.access_token_lifetime_seconds,
-    )
-    tokens = UserTokenMinter(
-        resources=parts.resources, minter=parts.minter, id_tokens=id_tokens, providers=parts.grant_providers
-    )
-    return (
-        AuthorizationCodeGrantHandler(
-            codes=parts.codes,
-            refresh_tokens=parts.refresh_tokens,
-            statuses=parts.status_indices,
-            live_grants=parts.live_grants,
-            revocation=parts.grant_revocation,
-            permissions=parts.grant_permissions,
-            provider_check=parts.rechecks,
-            tokens=tokens,
-            failures=parts.make_throttle("code", FREE_GUESSES),
-            record=parts.record,
-        ),
-        RefreshTokenGrantHandler(
-            refresh_tokens=parts.refresh_tokens,
-            statuses=parts.status_indices,
-            live_grants=parts.live_grants,
-            revocation=parts.grant_revocation,
-            permissions=parts.grant_permissions,
-            provider_check=parts.rechecks,
-            tokens=tokens,
-            record=parts.record,
-            clock=parts.clock,
-        ),
-        ClientCredentialsGrantHandler(resources=parts.resources, minter=parts.minter, statuses=parts.client_statuses),
-        TokenExchangeGrantHandler(
-            resources=parts.resources,
-            verifier=parts.issued_tokens,
-            revoked=parts.revoked_tokens,
-            accounts=parts.accounts,
-            permissions=parts.grant_permissions,
-            providers=parts.grant_providers,
-            minter=parts.minter,
-            clock=parts.clock,
-        ),
-    )
-
-
 def _make_authenticator(parts: ServiceParts) -> ClientAuthenticator:
-    issuer = parts.settings.issuer
     return ClientAuthenticator(
         directory=parts.directory,
         secrets=parts.client_secrets,
         assertions=AssertionVerifier(
-            audiences=frozenset({issuer, f"{issuer}/", f"{issuer}{TOKEN_PATH}"}),
+            audiences=assertion_audiences(parts.settings.issuer),
             redis=parts.redis,
             keys=ClientKeys(outgoing=parts.outgoing, clock=parts.clock),
             clock=parts.clock,
         ),
+        workloads=parts.workload_tokens,
         throttle=Throttle(name="client", storage=parts.counters, clock=parts.clock, free=_FREE_FAILURES),
         record=parts.record,
     )
@@ -340,6 +294,7 @@ async def _run(parts: ServiceParts, _app: object) -> AsyncGenerator[None]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.outgoing.close)
         stack.push_async_callback(parts.connections.close)
+        stack.push_async_callback(parts.workload_tokens.close)
         if parts.registration.advertised_once_reachable and parts.directory.finds_documents:
             parts.outgoing.reachability.start()
         stack.push_async_callback(parts.redis.aclose)

@@ -16,6 +16,7 @@ from auth_service.accounts.provider_logouts import ProviderLogouts
 from auth_service.accounts.store import AccountStore
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.clients.account_page_client import account_page_client
+from auth_service.clients.client_assertions import assertion_audiences
 from auth_service.clients.client_directory import ClientDirectory
 from auth_service.clients.client_id_metadata import make_client_id_metadata_finder
 from auth_service.clients.client_secrets import ClientSecrets
@@ -23,7 +24,7 @@ from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import OutgoingFetches
 from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Declaration, ResolvedRegistrationPolicy
+from auth_service.declaration import Declaration, DeclaredClient, ResolvedRegistrationPolicy
 from auth_service.declaration_file import load_declaration
 from auth_service.errors import TooManyRequests
 from auth_service.federation.identity_provider import load_providers
@@ -54,6 +55,8 @@ from auth_service.tokens.live_grants import LiveGrants
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import Resources, declared_resources
 from auth_service.tokens.revoked_tokens import RevokedTokens
+from auth_service.workloads.workload_issuer import load_workload_issuers
+from auth_service.workloads.workload_tokens import WorkloadTokens, client_workloads
 from security_common.audit import Journal, open_journal
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret
 
@@ -89,6 +92,7 @@ class ServiceParts:
     identities: Identities
     provider_logouts: ProviderLogouts
     connections: ProviderConnections
+    workload_tokens: WorkloadTokens
     refresh_token_encryption: RefreshTokenEncryption
     consents: Consents
     codes: AuthorizationCodes
@@ -212,6 +216,15 @@ def build_parts(
         identities=identities,
         provider_logouts=provider_logouts,
         connections=connections,
+        workload_tokens=WorkloadTokens(
+            issuers=load_workload_issuers(declaration.workload_issuers, issuer=settings.issuer, clock=clock),
+            workloads=client_workloads(declaration.clients),
+            audiences=assertion_audiences(settings.issuer),
+            redis=redis,
+            record=record,
+            metrics=metrics,
+            clock=clock,
+        ),
         refresh_token_encryption=token_encryption,
         consents=consents,
         codes=AuthorizationCodes(
@@ -252,9 +265,7 @@ def build_parts(
                 clock=clock,
                 lifetime_seconds=settings.status_lifetime_seconds,
             ),
-            client_ids=[
-                client.client_id for client in declaration.clients if GrantType.CLIENT_CREDENTIALS in client.grant_types
-            ],
+            client_ids=[client.client_id for client in declaration.clients if _gets_tokens_for_itself(client)],
         ),
         rechecks=rechecks,
         recheck_worker=RecheckWorker(
@@ -265,3 +276,8 @@ def build_parts(
             refresh_tokens=refresh_tokens,
         ),
     )
+
+
+def _gets_tokens_for_itself(client: DeclaredClient) -> bool:
+    is_workload = GrantType.JWT_BEARER in client.grant_types and bool(client.workloads)
+    return is_workload or GrantType.CLIENT_CREDENTIALS in client.grant_types

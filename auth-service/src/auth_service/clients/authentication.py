@@ -1,14 +1,15 @@
 """Client authentication: credentials are found, clients looked up, proofs and rules checked (RFC 6749 section 2.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from auth_service.audit_recorder import AuditRecorder, RequestSource
 from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.client_assertions import AssertionVerifier
 from auth_service.clients.client_directory import ClientDirectory
 from auth_service.clients.client_secrets import ClientSecrets
-from auth_service.clients.credentials import REFUSAL, Credentials, find_credentials
+from auth_service.clients.credentials import REFUSAL, Credentials, find_assertion, find_credentials
 from auth_service.declaration import MAX_CLIENT_ID_LENGTH
 from auth_service.errors import InvalidClient, TooManyFailures
 from auth_service.http.forms import Form
@@ -17,7 +18,19 @@ from auth_service.protocol import SECRET_METHODS, AuthMethod
 from security_common.audit import Action, EventType, Outcome, Reason
 from security_common.edge import RequestContext
 
-__all__ = ["CLIENT_RULES", "ClientAuthenticator"]
+__all__ = ["CLIENT_RULES", "ClientAuthenticator", "WorkloadAuthenticator"]
+
+
+class WorkloadAuthenticator(Protocol):
+    """Finds the clients of workloads; implemented by `workloads.workload_tokens.WorkloadTokens`."""
+
+    def has_issuer_of(self, token: str) -> bool:
+        """Whether the token says that it is from a workload issuer. Nothing is verified yet."""
+        ...
+
+    async def authenticate(self, token: str, source: RequestSource) -> str | None:
+        """The id of the client that the workload with this token is, or None."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +40,7 @@ class ClientAuthenticator:
     directory: ClientDirectory
     secrets: ClientSecrets
     assertions: AssertionVerifier
+    workloads: WorkloadAuthenticator
     throttle: Throttle
     record: AuditRecorder
 
@@ -38,8 +52,12 @@ class ClientAuthenticator:
         After too many failures a client has to wait. Failures are counted for client and address together: guesses from
         another address do not lock a client out, and neither do failures of other clients behind the same address.
         """
+        authorization = source.headers.all(b"authorization")
+        assertion = find_assertion(authorization, form)
+        if assertion is not None and self.workloads.has_issuer_of(assertion):
+            return await self._authenticate_workload(assertion, form, source)
         try:
-            candidates = find_credentials(source.headers.all(b"authorization"), form)
+            candidates = find_credentials(authorization, form)
             for credentials in candidates:
                 self.throttle.check(_counted_name(credentials), source.source_address)
             clients = [
@@ -63,6 +81,25 @@ class ClientAuthenticator:
                 refusal = error
             else:
                 return client
+        await self._count_failures(clients, candidates, source)
+        raise refusal
+
+    async def _authenticate_workload(self, token: str, form: Form, source: RequestSource) -> Client:
+        """The client of a workload whose token is the client assertion (RFC 7523 section 2.2).
+
+        Failures are not counted: such a token cannot be guessed, and many workloads of a platform share an address.
+        """
+        client_id = await self.workloads.authenticate(token, source)
+        client = await self.directory.find(client_id) if client_id is not None else None
+        if client is None or form.get("client_id") not in {None, client.client_id}:
+            await self._record_refusal(source, client, InvalidClient.error)
+            raise InvalidClient(REFUSAL)
+        return client
+
+    async def _count_failures(
+        self, clients: Sequence[Client | None], candidates: Sequence[Credentials], source: RequestSource
+    ) -> None:
+        """Counts and records a request with a wrong proof. `clients` are those that the candidates name."""
         # Both readings of a Basic header may name the same client: then this is one failure.
         known: dict[str, bool] = {}
         for client, credentials in zip(clients, candidates, strict=True):
@@ -71,7 +108,6 @@ class ClientAuthenticator:
             await self.throttle.count(name, source.source_address, shared=is_known)
         first_known = next((client for client in clients if client is not None), None)
         await self._record_refusal(source, first_known, InvalidClient.error)
-        raise refusal
 
     async def _record_refusal(self, source: RequestSource, client: Client | None, reason: str) -> None:
         """An id that no client has is not recorded, because people paste secrets there by mistake."""

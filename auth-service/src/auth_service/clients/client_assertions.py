@@ -17,9 +17,10 @@ from redis.asyncio import Redis
 from auth_service.clients.client import Client
 from auth_service.clients.client_keys import ClientKeys
 from auth_service.clients.client_metadata import MAX_KEYS
+from auth_service.paths import TOKEN_PATH
 from auth_service.protocol import Clock
 
-__all__ = ["ASSERTION_ALGORITHMS", "ASSERTION_RULES", "AssertionVerifier"]
+__all__ = ["ASSERTION_ALGORITHMS", "ASSERTION_RULES", "AssertionVerifier", "assertion_audiences"]
 
 ASSERTION_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
@@ -27,6 +28,11 @@ ASSERTION_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 _MAX_LIFETIME_SECONDS = 600
 _LEEWAY_SECONDS = 30
 _PREFIX = "auth:assertion:"
+
+
+def assertion_audiences(issuer: str) -> frozenset[str]:
+    """The values of `aud` that identify this server in an assertion (RFC 7523 section 3)."""
+    return frozenset({issuer, f"{issuer}/", f"{issuer}{TOKEN_PATH}"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,14 +16,22 @@ from auth_service.http.forms import Form
 from auth_service.http.parameters import Parameter
 from auth_service.protocol import AuthMethod
 
-__all__ = ["CLIENT_PARAMETERS", "CREDENTIAL_RULES", "REFUSAL", "Credentials", "find_credentials"]
+__all__ = [
+    "CLIENT_PARAMETERS",
+    "CREDENTIAL_RULES",
+    "REFUSAL",
+    "Credentials",
+    "find_assertion",
+    "find_credentials",
+    "has_client_authentication",
+]
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 CLIENT_PARAMETERS = (
     Parameter("client_id", "The client, unless the Authorization header or the assertion names it."),
     Parameter("client_secret", "The client's secret (client_secret_post)."),
-    Parameter("client_assertion", "A JWT signed by the client (private_key_jwt, RFC 7523)."),
+    Parameter("client_assertion", "A JWT signed by the client (private_key_jwt), or by the platform of a workload."),
     Parameter("client_assertion_type", f"With client_assertion: {_ASSERTION_TYPE}."),
 )
 """The form parameters of client authentication (RFC 6749 section 2.3.1, RFC 7521 section 4.2)."""
@@ -66,6 +74,19 @@ def find_credentials(authorization: Sequence[str], form: Form) -> tuple[Credenti
         raise InvalidClient(REFUSAL)
     method = AuthMethod.CLIENT_SECRET_POST if "client_secret" in form else AuthMethod.NONE
     return (Credentials(client_id=client_id, method=method, proof=form.get("client_secret") or ""),)
+
+
+def has_client_authentication(authorization: Sequence[str], form: Form) -> bool:
+    """Whether the request authenticates its client, and does not only name it."""
+    return bool(authorization) or "client_secret" in form or "client_assertion" in form
+
+
+def find_assertion(authorization: Sequence[str], form: Form) -> str | None:
+    """The client assertion; None if there is none, or the request breaks `CREDENTIAL_RULES`."""
+    has_other_method = bool(authorization) or "client_secret" in form
+    if has_other_method or form.get("client_assertion_type") != _ASSERTION_TYPE:
+        return None
+    return form.get("client_assertion")
 
 
 def _check_client_id(readings: tuple[Credentials, ...], form: Form) -> tuple[Credentials, ...]:

@@ -11,7 +11,7 @@ from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.client import Client
 from auth_service.clients.credentials import CLIENT_PARAMETERS
 from auth_service.errors import InvalidClient, OAuthError, UnauthorizedClient, UnsupportedGrantType
-from auth_service.grants.grant_handler import GrantHandler, TokenRequest, TokenResponse
+from auth_service.grants.grant_handler import ClientFinder, GrantHandler, TokenRequest, TokenResponse
 from auth_service.http.dependencies import context_of, read_form
 from auth_service.http.forms import Form, refuse_repeated_parameters
 from auth_service.http.metrics import Metrics
@@ -21,6 +21,7 @@ from auth_service.http.responses import json_response
 from auth_service.scopes import format_scope, parse_scope
 from auth_service.tokens.resources import normalize_identifier
 from security_common.audit import Action, EventType, Outcome
+from security_common.edge import RequestContext
 
 __all__ = ["GRANT_RULES", "TokenEndpoint"]
 
@@ -32,7 +33,10 @@ _SHARED_PARAMETERS = (
 
 
 class TokenEndpoint:
-    """Every request passes the same phases in the order of `respond`; a grant adds what is unique to it."""
+    """Every request passes the same phases in the order of `respond`; a grant adds what is unique to it.
+
+    `client_finder` is the one grant, if it is offered, that can prove the client of a request itself.
+    """
 
     def __init__(
         self,
@@ -41,11 +45,13 @@ class TokenEndpoint:
         grants: Sequence[GrantHandler],
         record: AuditRecorder,
         metrics: Metrics,
+        client_finder: ClientFinder | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._grants = {grant.grant_type.value: grant for grant in grants}
         self._record = record
         self._metrics = metrics
+        self._client_finder = client_finder
         # Looking up a counter by its labels for each token would cost more than counting.
         self._tokens_issued = {grant: metrics.tokens_issued.labels(grant) for grant in self._grants}
         grant_type = Parameter("grant_type", "The grant.", required=True, values=tuple(self._grants))
@@ -64,7 +70,7 @@ class TokenEndpoint:
             form = read_form(request, self.parameters)
             refuse_repeated_parameters(form)
             grant = self._find_grant(form)
-            client = await self._authenticator.authenticate(form, source)
+            client = await self._find_client(grant, form, source)
             tokens = await _exchange(form, client, grant, source)
         except OAuthError as error:
             await self._record_refusal(error, source, client)
@@ -110,10 +116,19 @@ class TokenEndpoint:
             raise UnsupportedGrantType(f"grant_type must be one of: {', '.join(self._grants)}")
         return grant
 
+    async def _find_client(self, grant: GrantHandler, form: Form, source: RequestContext) -> Client:
+        """The client that the grant itself proves, or that authenticates."""
+        finder = self._client_finder
+        if finder is not None and grant is finder:
+            client = await finder.find_client(form, source)
+            if client is not None:
+                return client
+        return await self._authenticator.authenticate(form, source)
+
     async def _record_refusal(self, error: OAuthError, source: RequestSource, client: Client | None) -> None:
         """`client` is None if it is not authenticated yet.
 
-        A failed client authentication is already recorded by `ClientAuthenticator`.
+        A failed client authentication is already recorded by `ClientAuthenticator` or the `ClientFinder`.
         """
         self._metrics.tokens_refused.labels(error.error).inc()
         if isinstance(error, InvalidClient):

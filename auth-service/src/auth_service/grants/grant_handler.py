@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from auth_service.clients.client import Client
+from auth_service.http.forms import Form
 from auth_service.http.parameters import Parameter
 from auth_service.protocol import GrantType
+from security_common.edge import RequestContext
 
-__all__ = ["GrantHandler", "TokenRequest", "TokenResponse"]
+__all__ = ["ClientFinder", "GrantHandler", "TokenRequest", "TokenResponse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,4 +63,12 @@ class GrantHandler(Protocol):
 
     async def exchange(self, request: TokenRequest) -> TokenResponse:
         """The tokens for this request. Raises an `OAuthError`. Single use and rotation are atomic."""
+        ...
+
+
+class ClientFinder(GrantHandler, Protocol):
+    """A grant whose parameters can prove the client, so that it does not have to authenticate (RFC 7523 section 3.1)."""
+
+    async def find_client(self, form: Form, source: RequestContext) -> Client | None:
+        """The client; None if it has to authenticate. Raises an `OAuthError`; an `InvalidClient` is recorded."""
         ...

@@ -136,9 +136,13 @@ class WorkloadTokens:
         )
         return True
 
+    async def close(self) -> None:
+        for issuer in self.issuers.values():
+            await issuer.close()
+
     def _find_issuer(self, token: str) -> WorkloadIssuer | None:
         """The issuer that the token names."""
-        if len(token) > MAX_TOKEN_CHARACTERS or token.count(".") != 2:
+        if not self.issuers or len(token) > MAX_TOKEN_CHARACTERS or token.count(".") != 2:
             return None
         named: Any = read_part(token, 1).get("iss")
         return self.issuers.get(named) if isinstance(named, str) else None
