@@ -56,6 +56,7 @@ from auth_service.tokens.revocation import RevocationEndpoint
 from auth_service.tokens.userinfo import UserinfoEndpoint
 from auth_service.web.error_pages import render_error_page
 from auth_service.web.pages import Pages, make_asset_router
+from auth_service.workloads.weak_conditions import log_weak_conditions
 from security_common.service import read_secret, serving_metrics
 from security_common.service.health import Readiness, health_router
 from security_common.service.web_application import OPENAPI_PATH
@@ -308,6 +309,7 @@ async def _run(parts: ServiceParts, _app: object) -> AsyncGenerator[None]:
         stack.push_async_callback(parts.status_upkeep.stop)
         await check_declared_issuers(parts.declaration.identity_providers, parts.identities)
         await record_applied_declaration(parts.declaration, parts.redis, parts.record)
+        log_weak_conditions(parts.declaration)
         if len(parts.connections):
             parts.recheck_worker.start()
             stack.push_async_callback(parts.recheck_worker.stop)

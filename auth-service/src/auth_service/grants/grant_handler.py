@@ -67,7 +67,7 @@ class GrantHandler(Protocol):
 
 
 class ClientFinder(GrantHandler, Protocol):
-    """A grant whose parameters can prove the client, so that it does not have to authenticate (RFC 7523 section 3.1)."""
+    """A grant whose parameters can prove the client, which then need not authenticate (RFC 7523 section 3.1)."""
 
     async def find_client(self, form: Form, source: RequestContext) -> Client | None:
         """The client; None if it has to authenticate. Raises an `OAuthError`; an `InvalidClient` is recorded."""

@@ -32,7 +32,9 @@ class WorkloadIssuer:
     Keys over the network are kept for an hour, and used for a day while the issuer does not answer.
     """
 
-    def __init__(self, declared: DeclaredWorkloadIssuer, *, file_keys: tuple[jwk.Key, ...] | None, clock: Clock) -> None:
+    def __init__(
+        self, declared: DeclaredWorkloadIssuer, *, file_keys: tuple[jwk.Key, ...] | None, clock: Clock
+    ) -> None:
         self.declared = declared
         self._file_keys = file_keys
         self._http = ProviderHttp(declared.ca_file)
