@@ -23,7 +23,7 @@ from security_common.edge import RequestContext
 
 __all__ = ["ASSERTION_REFUSAL", "JwtBearerGrantHandler"]
 
-# One text for every failure: a response must not tell which issuers and conditions are declared.
+# One text for every failure: a response must not reveal which issuers and conditions are declared.
 ASSERTION_REFUSAL = "the assertion is not accepted; the cause is in the log of this server"
 
 
