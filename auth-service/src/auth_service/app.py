@@ -25,7 +25,8 @@ from auth_service.discovery.server_metadata import make_discovery_router, server
 from auth_service.errors import OAuthError
 from auth_service.federation.backchannel_logout import BackchannelLogout
 from auth_service.federation.declared_issuers import check_declared_issuers
-from auth_service.grant_handlers import make_grants, make_jwt_bearer_grant
+from auth_service.federation.id_jag_rules import ID_JAG_PROFILE
+from auth_service.grant_handlers import accepts_id_jags, make_grants, make_jwt_bearer_grant
 from auth_service.grants.endpoint import TokenEndpoint
 from auth_service.http.application import AuthApplication, Endpoints, PlainEndpoint, paths_of
 from auth_service.http.dependencies import context_of
@@ -167,6 +168,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
         issuer=settings.issuer,
         paths={TOKEN_PATH, *paths_of(page_routers), *paths_of(protocol_routers)},
         grants=[grant.grant_type.value for grant in grants],
+        grant_profiles=[ID_JAG_PROFILE] if accepts_id_jags(parts) else [],
         scopes=[*sorted(IDENTITY_SCOPES), *resource.scopes],
         resources=[each.url for each in parts.declaration.resources],
         supports_client_id_metadata=parts.directory.finds_documents,

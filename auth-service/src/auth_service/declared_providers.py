@@ -20,6 +20,7 @@ __all__ = [
     "ClaimCondition",
     "ClaimRule",
     "Declared",
+    "DeclaredEnterpriseManaged",
     "DeclaredName",
     "DeclaredProvider",
     "DeclaredScim",
@@ -166,6 +167,16 @@ class DeclaredScim(Declared):
     )
 
 
+class DeclaredEnterpriseManaged(Declared):
+    """The provider issues assertions (ID-JAG) with which MCP clients get tokens for its users, without a page here."""
+
+    public_clients: tuple[str, ...] = Field(
+        default=(),
+        description="The client_ids of public clients, and of clients with a metadata document, that may use them."
+        " Left out: only declared clients that authenticate and have the grant jwt-bearer.",
+    )
+
+
 class DeclaredProvider(Declared):
     """An OpenID Connect provider at which users sign in."""
 
@@ -224,6 +235,9 @@ class DeclaredProvider(Declared):
         default=OnLogout.KEEP_OFFLINE_ACCESS,
         description="What ends when the provider reports that a user has signed out there: sessions and grants without"
         " offline_access (keep_offline_access), or everything.",
+    )
+    enterprise_managed: DeclaredEnterpriseManaged | None = Field(
+        default=None, description="Accepts the assertions (ID-JAG) that the provider issues to MCP clients."
     )
     scim: DeclaredScim | None = Field(default=None, description="Lets the provider manage its users over SCIM 2.0.")
     ca_file: Path | None = Field(default=None, description="File with the CA certificates of the provider (PEM).")

@@ -209,6 +209,12 @@ def build_parts(
             documents=make_client_id_metadata_finder(registration, outgoing=outgoing, store=client_store, clock=clock),
             clock=clock,
             self_described_scopes=registration.scopes,
+            assertion_clients=[
+                client_id
+                for provider in declaration.identity_providers
+                if provider.enterprise_managed is not None
+                for client_id in provider.enterprise_managed.public_clients
+            ],
         ),
         resources=declared_resources(declaration),
         accounts=accounts,

@@ -19,6 +19,7 @@ __all__ = [
     "GroupsLeftOut",
     "apply_rules",
     "claim_values",
+    "has_claim",
     "may_sign_in",
     "meets_all",
     "select_claims",
@@ -62,6 +63,11 @@ def claim_values(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
     if len(items) > MAX_CLAIM_VALUES:
         raise ClaimTooLarge(f"the claim {path} has more than {MAX_CLAIM_VALUES} values")
     return tuple(item for item in items if isinstance(item, str))
+
+
+def has_claim(claims: Mapping[str, Any], path: str) -> bool:
+    """Whether the claim is there, with any value, also an empty list."""
+    return _find(claims, path) is not None
 
 
 def may_sign_in(claims: Mapping[str, Any], provider: DeclaredProvider) -> bool:

@@ -1,16 +1,16 @@
 """The accounts of all users, with the roles and scopes that their identity providers give them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from auth_service.accounts.account import Account
-from auth_service.accounts.claim_rules import apply_rules, may_sign_in
+from auth_service.accounts.claim_rules import ClaimGrants, apply_rules, may_sign_in
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.local_accounts import LocalAccounts
 from auth_service.declared_providers import DeclaredProvider
 from auth_service.scopes import Role, Scope
 
-__all__ = ["Accounts"]
+__all__ = ["Accounts", "with_claim_grants"]
 
 
 class Accounts:
@@ -36,11 +36,7 @@ class Accounts:
         if not usable:
             return None
         grants = [apply_rules(each.claims, self._providers[each.provider].rules) for each in usable]
-        scopes = frozenset[str]().union(*(each.scopes for each in grants))
-        if Role.AUDITOR in account.roles:  # by `auth-service user role`
-            scopes |= {Scope.MCP_AUDIT}
-        roles = account.roles.union(*(each.roles for each in grants))
-        return replace(account, roles=roles, scope_limit=scopes)
+        return with_claim_grants(account, grants)
 
     def _is_usable(self, identity: Identity) -> bool:
         """Whether the provider is declared, still lets the user sign in, and need not be asked again."""
@@ -50,3 +46,12 @@ class Accounts:
         if identity.issuer not in {provider.resolved_issuer, provider.was_issuer}:
             return False
         return provider.requirements <= identity.requirements and may_sign_in(identity.claims, provider)
+
+
+def with_claim_grants(account: Account, grants: Sequence[ClaimGrants]) -> Account:
+    """The account with the roles and the scope limit that the rules of its identity providers give together."""
+    scopes = frozenset[str]().union(*(each.scopes for each in grants))
+    if Role.AUDITOR in account.roles:  # by `auth-service user role`
+        scopes |= {Scope.MCP_AUDIT}
+    roles = account.roles.union(*(each.roles for each in grants))
+    return replace(account, roles=roles, scope_limit=scopes)

@@ -41,6 +41,7 @@ async def check_provider(provider: IdentityProvider) -> list[CheckResult]:
             CheckResult(f"{place}: the address for back-channel logout is {provider.backchannel_logout_uri}", ok=True),
             CheckResult(f"{place}: issuer {provider.issuer}, scopes {' '.join(provider.scopes)}", ok=True),
             *_describe_scim(provider, place),
+            *_describe_assertions(provider, place),
             *_check_rules(provider, place),
             *await _check_answers(connection, place),
         ]
@@ -71,6 +72,13 @@ def _describe_scim(provider: IdentityProvider, place: str) -> list[CheckResult]:
     if not provider.scim_tokens:
         return []
     what = f"{place}: the address for SCIM is {provider.scim_uri}, and {provider.scim_subject} must have the subject"
+    return [CheckResult(what, ok=True)]
+
+
+def _describe_assertions(provider: IdentityProvider, place: str) -> list[CheckResult]:
+    if provider.declared.enterprise_managed is None:
+        return []
+    what = f"{place}: assertions (ID-JAG) that it issues to clients are accepted, with AUTH_ISSUER as audience"
     return [CheckResult(what, ok=True)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.client_id_metadata import ClientIdMetadataFinder
 from auth_service.clients.store import ClientStore
-from auth_service.protocol import Clock
+from auth_service.protocol import Clock, GrantType
 from security_common.bounded_cache import BoundedCache
 from security_common.edge import UNKNOWN_ADDRESS
 
@@ -32,9 +32,14 @@ class ClientDirectory:
         documents: ClientIdMetadataFinder | None,
         clock: Clock,
         self_described_scopes: Iterable[str],
+        assertion_clients: Iterable[str] = (),
     ) -> None:
-        """`self_described_scopes` are the scopes of clients that registered themselves or have a metadata document."""
+        """`self_described_scopes` are the scopes of clients that registered themselves or have a metadata document.
+
+        `assertion_clients` are the ids of those that also have the grant jwt-bearer: the operator has listed them.
+        """
         self._self_described_scopes = frozenset(self_described_scopes)
+        self._assertion_clients = frozenset(assertion_clients)
         self._declared = {client.client_id: client for client in declared}
         self._store = store
         self._documents = documents
@@ -61,7 +66,7 @@ class ClientDirectory:
             return await self._find_stored(client_id)
         if self._documents is None:
             return None
-        return self._with_current_scopes(await self._documents.find(client_id, source_address=source_address))
+        return self._with_current_permissions(await self._documents.find(client_id, source_address=source_address))
 
     async def find_known(self, client_id: str) -> Client | None:
         """The client, if it is declared or stored: a metadata document is not fetched."""
@@ -87,13 +92,21 @@ class ClientDirectory:
         if found is None:
             return None
         stored, document_bytes = found
-        client = self._with_current_scopes(stored)
+        client = self._with_current_permissions(stored)
         size_bytes = _ENTRY_BYTES + 2 * document_bytes
         self._cached.put(client_id, client, size_bytes=size_bytes, lifetime_seconds=_CACHED_FOR_SECONDS)
         return client
 
-    def _with_current_scopes(self, client: Client) -> Client:
-        """The scopes of a self-described client come from the current declaration, not from its registration."""
-        if client.is_from_operator or client.scopes == self._self_described_scopes:
+    def _with_current_permissions(self, client: Client) -> Client:
+        """The scopes of a self-described client come from the current declaration, not from its registration.
+
+        The same is true of the grant jwt-bearer.
+        """
+        if client.is_from_operator:
             return client
-        return replace(client, scopes=self._self_described_scopes)
+        grant_types = client.grant_types - {GrantType.JWT_BEARER}
+        if client.client_id in self._assertion_clients:
+            grant_types |= {GrantType.JWT_BEARER}
+        if client.scopes == self._self_described_scopes and client.grant_types == grant_types:
+            return client
+        return replace(client, scopes=self._self_described_scopes, grant_types=grant_types)

@@ -56,12 +56,16 @@ def server_metadata(
     issuer: str,
     paths: Collection[str],
     grants: Sequence[str],
+    grant_profiles: Sequence[str],
     scopes: Sequence[str],
     resources: Sequence[str],
     supports_client_id_metadata: bool,
     documentation_url: str,
 ) -> dict[str, Any]:
-    """The metadata of this server. `paths` are those that it serves: only their endpoints are advertised."""
+    """The metadata of this server. `paths` are those that it serves: only their endpoints are advertised.
+
+    `grant_profiles` are the kinds of assertions about users that it accepts.
+    """
     methods = [method.value for method in AuthMethod]
     return {
         "issuer": issuer,
@@ -73,6 +77,7 @@ def server_metadata(
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(grants),
+        **({"authorization_grant_profiles_supported": list(grant_profiles)} if grant_profiles else {}),
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": [each for each in methods if each != AuthMethod.NONE.value],

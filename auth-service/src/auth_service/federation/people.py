@@ -13,7 +13,14 @@ from typing import Any, cast
 import structlog
 
 from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account
-from auth_service.accounts.claim_rules import ClaimTooLarge, GroupsLeftOut, may_sign_in, meets_all, select_claims
+from auth_service.accounts.claim_rules import (
+    ClaimTooLarge,
+    GroupsLeftOut,
+    has_claim,
+    may_sign_in,
+    meets_all,
+    select_claims,
+)
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
 from auth_service.declared_providers import AccountPolicy, ProviderKind
@@ -91,11 +98,9 @@ class People:
         subject = subject_of(claims, provider)
         identity = await self.identities.find_at(provider.declared, subject)
         if identity is None:
-            return await self._add(sign_in, subject, kept)
-        if identity.is_deleted:
-            raise _refused(Reason.ACCOUNT_DELETED, claims, "the account was deleted here")
-        if identity.is_inactive:
-            raise _refused(Reason.ACCOUNT_DISABLED, claims, "the identity provider has deactivated the account")
+            person = await self._add(sign_in, subject, kept)
+            return person if person is not None else await self.admit(sign_in)
+        _check_not_ended(identity, claims)
         has_new_requirements = not provider.declared.requirements <= identity.requirements
         identity = replace(
             identity,
@@ -123,7 +128,41 @@ class People:
             raise _refused(Reason.ACCOUNT_DELETED, claims, "the account was deleted here")
         return Person(account=renamed, identity=identity)
 
-    async def _add(self, sign_in: SignInAtProvider, subject: str, kept: Mapping[str, Any]) -> Person:
+    async def admit_asserted(self, provider: IdentityProvider, claims: Mapping[str, Any]) -> Person:
+        """The account of a person for whom the provider issued an assertion to a client (ID-JAG), made if it is new.
+
+        The person did not sign in here, so a stored identity is not changed. Claims that the assertion lacks are those
+        of the last check, while it is valid.
+        """
+        subject = subject_of(claims, provider)
+        identity = await self.identities.find_at(provider.declared, subject)
+        if identity is None:
+            sign_in = SignInAtProvider(provider=provider, claims=claims, refresh_token=None)
+            person = await self._add(sign_in, subject, check_person(provider, claims))
+            return person if person is not None else await self.admit_asserted(provider, claims)
+        _check_not_ended(identity, claims)
+        if identity.must_sign_in:
+            raise _refused(Reason.LOGIN_REQUIRED, claims, "the user has to sign in at the identity provider again")
+        known = {**self._stored_claims(identity, provider, claims), **claims}
+        identity = replace(identity, claims=check_person(provider, known))
+        account = await self.store.find(identity.account)
+        if account is None:  # the process ended between the two steps of `_add`
+            account, looks_alike = await self._add_account(identity, claims)
+            return Person(account=account, identity=identity, is_new=True, looks_alike=looks_alike)
+        if account.disabled:
+            raise _refused(Reason.ACCOUNT_DISABLED, claims, "the account is disabled here")
+        return Person(account=account, identity=identity)
+
+    def _stored_claims(
+        self, identity: Identity, provider: IdentityProvider, claims: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """The stored claims that the present ones lack; none if the last check is no longer valid."""
+        if self.clock() - identity.checked_at_seconds >= provider.declared.recheck_seconds:
+            return {}
+        return {path: value for path, value in identity.claims.items() if not has_claim(claims, path)}
+
+    async def _add(self, sign_in: SignInAtProvider, subject: str, kept: Mapping[str, Any]) -> Person | None:
+        """The new account; None if another request was faster with the same person."""
         provider, claims = sign_in.provider, sign_in.claims
         if provider.declared.accounts is AccountPolicy.LINKED:
             raise _refused(
@@ -145,8 +184,8 @@ class People:
             requirements=provider.declared.requirements,
             refresh_token=sign_in.refresh_token,
         )
-        if not await self.identities.link(identity):  # another request was faster; it is the same person
-            return await self.admit(sign_in)
+        if not await self.identities.link(identity):
+            return None
         account, looks_alike = await self._add_account(identity, claims)
         return Person(account=account, identity=identity, is_new=True, looks_alike=looks_alike)
 
@@ -185,6 +224,14 @@ class People:
         if (name, email) == (account.name, account.email):
             return account
         return await self.store.change(account.subject, lambda stored: replace(stored, name=name, email=email))
+
+
+def _check_not_ended(identity: Identity, claims: Mapping[str, Any]) -> None:
+    """Raises `PersonRefused` if the account was deleted here, or the provider has deactivated the user."""
+    if identity.is_deleted:
+        raise _refused(Reason.ACCOUNT_DELETED, claims, "the account was deleted here")
+    if identity.is_inactive:
+        raise _refused(Reason.ACCOUNT_DISABLED, claims, "the identity provider has deactivated the account")
 
 
 def check_person(provider: IdentityProvider, claims: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from joserfc import jwk, jwt
 
 from auth_service.federation.cached_document import CachedDocument
 from auth_service.federation.gone_accounts import says_account_is_gone
+from auth_service.federation.id_jag_rules import IdJagContext, check_id_jag
 from auth_service.federation.id_token_rules import (
     ID_TOKEN_RULES,
     REFRESHED_ID_TOKEN_RULES,
@@ -123,6 +124,21 @@ class ProviderConnection:
                 header=signed.header, claims=signed.claims, provider=self.provider, now=self._clock()
             )
             check_id_token(context, LOGOUT_TOKEN_RULES)
+            return signed.claims
+
+    async def read_id_jag(self, token: str, *, issuer: str, client_id: str) -> Mapping[str, Any]:
+        """The claims of an ID-JAG that satisfies `ID_JAG_RULES`. `issuer` is that of this server."""
+        with _unusable_values_refused():
+            signed = await self.verify(token)
+            context = IdJagContext(
+                header=signed.header,
+                claims=signed.claims,
+                provider=self.provider,
+                now=self._clock(),
+                issuer=issuer,
+                client_id=client_id,
+            )
+            check_id_jag(context)
             return signed.claims
 
     async def close(self) -> None:

@@ -1,7 +1,8 @@
-"""The grant jwt-bearer: the token of a workload is exchanged for an access token of its client (RFC 7523 section 2.1).
+"""The grant jwt-bearer: an assertion is exchanged for an access token (RFC 7523 section 2.1).
 
-The assertion says which client it is, so the client does not have to authenticate (section 3.1). If it does, it must be
-the same one. No user, no refresh token: when the access token has expired, the workload sends a new token.
+The `typ` of the assertion distinguishes its two kinds. An ID-JAG is about a user, and the client authenticates. The
+token of a workload says itself which client it is, so the client does not have to authenticate (section 3.1); if it
+does, it must be the same one. There is no refresh token: the client sends another assertion.
 """
 
 from dataclasses import dataclass
@@ -12,19 +13,18 @@ from auth_service.clients.client import Client
 from auth_service.clients.client_directory import ClientDirectory
 from auth_service.clients.credentials import REFUSAL, has_client_authentication
 from auth_service.errors import InvalidClient, InvalidGrant, InvalidRequest
+from auth_service.federation.id_jag_rules import is_id_jag_type
 from auth_service.grants.client_credentials import ClientCredentialsGrantHandler
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
+from auth_service.grants.id_jag import ASSERTION_REFUSAL, IdJagRedemption
 from auth_service.http.forms import Form
 from auth_service.http.parameters import Parameter
 from auth_service.protocol import GrantType
-from auth_service.workloads.workload_tokens import MAX_TOKEN_CHARACTERS, WorkloadTokens
+from auth_service.workloads.workload_tokens import MAX_TOKEN_CHARACTERS, WorkloadTokens, read_part
 from security_common.audit import Action, EventType, Outcome
 from security_common.edge import RequestContext
 
-__all__ = ["ASSERTION_REFUSAL", "JwtBearerGrantHandler"]
-
-# One text for every failure: a response must not reveal which issuers and conditions are declared.
-ASSERTION_REFUSAL = "the assertion is not accepted; the cause is in the log of this server"
+__all__ = ["JwtBearerGrantHandler"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +32,22 @@ class JwtBearerGrantHandler:
     """A workload gets the tokens that its client gets with client_credentials. Its own token is accepted last."""
 
     workloads: WorkloadTokens
+    id_jags: IdJagRedemption
     directory: ClientDirectory
     client_tokens: ClientCredentialsGrantHandler
     record: AuditRecorder
     grant_type: GrantType = GrantType.JWT_BEARER
-    parameters: tuple[Parameter, ...] = (Parameter("assertion", "The token of a workload (RFC 7523 section 2.1)."),)
+    parameters: tuple[Parameter, ...] = (
+        Parameter("assertion", "The token of a workload, or an ID-JAG (RFC 7523 section 2.1)."),
+    )
 
     async def find_client(self, form: Form, source: RequestContext) -> Client | None:
-        """The client that the assertion proves; None if the request authenticates its client.
+        """The client that the assertion proves; None if it is an ID-JAG or the request authenticates its client.
 
         Raises `InvalidRequest`, `InvalidGrant`, and `InvalidClient` if the request names another client.
         """
         assertion = _check_assertion(form.get("assertion"))
-        if has_client_authentication(source.headers.all(b"authorization"), form):
+        if _is_id_jag(assertion) or has_client_authentication(source.headers.all(b"authorization"), form):
             return None
         workload = await self.workloads.identify(assertion, source)
         client = await self.directory.find(workload.client_id) if workload is not None else None
@@ -56,6 +59,8 @@ class JwtBearerGrantHandler:
 
     async def exchange(self, request: TokenRequest) -> TokenResponse:
         assertion = _check_assertion(request.parameters.get("assertion"))
+        if _is_id_jag(assertion):
+            return await self.id_jags.redeem(request, assertion, read_part(assertion, 1).get("iss"))
         workload = await self.workloads.identify(assertion, request)
         if workload is None:
             raise InvalidGrant(ASSERTION_REFUSAL)
@@ -77,6 +82,11 @@ class JwtBearerGrantHandler:
             outcome=Outcome.REFUSED,
         )
         raise InvalidClient(REFUSAL)
+
+
+def _is_id_jag(assertion: str) -> bool:
+    """Whether the header says that it is an ID-JAG; nothing is verified yet."""
+    return is_id_jag_type(read_part(assertion, 0).get("typ"))
 
 
 def _check_assertion(assertion: str | None) -> str:

@@ -25,6 +25,12 @@ class Metrics:
         self.workload_tokens = Counter(
             "auth_workload_tokens", "Tokens of workloads.", ["issuer", "outcome"], registry=self.registry
         )
+        self.id_jags = Counter(
+            "auth_id_jags",
+            "Assertions of identity providers (ID-JAG).",
+            ["provider", "outcome"],
+            registry=self.registry,
+        )
         self.statuses_revoked = Counter(
             "auth_statuses_revoked",
             "Authorizations and clients whose access tokens were revoked by this process.",

@@ -15,7 +15,6 @@ __all__ = [
     "WorkloadRefused",
     "WorkloadToken",
     "check_workload_token",
-    "single_audience",
 ]
 
 CLOCK_TOLERANCE_SECONDS = 30
@@ -60,7 +59,7 @@ def check_issuer(token: WorkloadToken) -> None:
 
 def check_audience(token: WorkloadToken) -> None:
     """Exactly one: with several, another service could replay the token here."""
-    if single_audience(token.claims) not in token.audiences:
+    if _single_audience(token.claims) not in token.audiences:
         expected = " or ".join(sorted(token.audiences))
         raise WorkloadRefused("aud is not this service alone", hint=f"let the workload request the audience {expected}")
 
@@ -104,7 +103,7 @@ WORKLOAD_TOKEN_RULES: tuple[Callable[[WorkloadToken], None], ...] = (
 )
 
 
-def single_audience(claims: Mapping[str, Any]) -> str | None:
+def _single_audience(claims: Mapping[str, Any]) -> str | None:
     """`aud`, as a text or a list of one text; None for anything else."""
     audience: Any = claims.get("aud")
     if isinstance(audience, list):

@@ -1,0 +1,133 @@
+"""The rules for an identity assertion of a provider, an ID-JAG (draft-ietf-oauth-identity-assertion-authz-grant-04).
+
+MCP's extension for enterprise-managed authorization is stricter than the draft: each assertion is accepted once. The
+signature is checked as that of an ID token. Assertions that are bound to a key or have `authorization_details` or `act`
+are refused: the access token would lose what they demand.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from auth_service.federation.id_token_rules import (
+    IdTokenContext,
+    check_issuer,
+    check_subject,
+    check_tenant,
+    number_claim,
+)
+from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
+
+__all__ = [
+    "ID_JAG_CLOCK_TOLERANCE_SECONDS",
+    "ID_JAG_PROFILE",
+    "ID_JAG_RULES",
+    "ID_JAG_TYPE",
+    "IdJagContext",
+    "bad_id_jag",
+    "check_id_jag",
+    "is_id_jag_type",
+    "texts_of",
+]
+
+ID_JAG_TYPE = "oauth-id-jag+jwt"
+ID_JAG_PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag"
+ID_JAG_CLOCK_TOLERANCE_SECONDS = 30
+
+_MAX_LIFETIME_SECONDS = 600
+_MAX_ID_CHARACTERS = 256
+_MAX_RESOURCES = 16
+# What an access token of this server cannot express, so that it would allow more than the assertion.
+_UNSUPPORTED_CLAIMS = ("cnf", "authorization_details", "act")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdJagContext(IdTokenContext):
+    """An assertion whose signature is valid. `issuer` is that of this server, `client_id` the client that sent it."""
+
+    issuer: str
+    client_id: str
+
+
+def is_id_jag_type(kind: Any) -> bool:
+    """Whether this `typ` of a header is that of an ID-JAG."""
+    return isinstance(kind, str) and kind.lower() in {ID_JAG_TYPE, f"application/{ID_JAG_TYPE}"}
+
+
+def check_id_jag(context: IdJagContext) -> None:
+    """Raises `ProviderFailure` with `BAD_ID_TOKEN`."""
+    for check in ID_JAG_RULES:
+        check(context)
+
+
+def check_type(context: IdJagContext) -> None:
+    """An ID token or an access token must not be accepted in place of it (RFC 8725 section 3.12)."""
+    if not is_id_jag_type(context.header.get("typ")):
+        raise bad_id_jag("typ of the header is that of another kind of token")
+
+
+def check_audience(context: IdJagContext) -> None:
+    """The issuer of this server, exactly and alone."""
+    if texts_of(context.claims, "aud") != (context.issuer,):
+        raise bad_id_jag(f"aud is not {context.issuer} alone")
+
+
+def check_client(context: IdJagContext) -> None:
+    if context.claims.get("client_id") != context.client_id:
+        raise bad_id_jag("client_id is another client than the one that sent it")
+
+
+def check_times(context: IdJagContext) -> None:
+    expires_at, issued_at = number_claim(context.claims, "exp"), number_claim(context.claims, "iat")
+    not_before = number_claim(context.claims, "nbf") if "nbf" in context.claims else issued_at
+    latest = context.now + ID_JAG_CLOCK_TOLERANCE_SECONDS
+    if expires_at is None or not math.isfinite(expires_at):
+        raise bad_id_jag("exp is missing, or not a time")
+    if expires_at + ID_JAG_CLOCK_TOLERANCE_SECONDS <= context.now:
+        raise bad_id_jag("exp is past")
+    if issued_at is None or not math.isfinite(issued_at) or issued_at > latest:
+        raise bad_id_jag("iat is missing, or in the future: compare the clocks")
+    if not_before is None or not not_before <= latest:
+        raise bad_id_jag("nbf is not a time, or in the future: compare the clocks")
+    if expires_at - issued_at > _MAX_LIFETIME_SECONDS:
+        raise bad_id_jag("it is valid for more than ten minutes")
+
+
+def check_id(context: IdJagContext) -> None:
+    value = context.claims.get("jti")
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_ID_CHARACTERS or not value.isprintable():
+        raise bad_id_jag("jti is missing or not usable")
+
+
+def check_supported(context: IdJagContext) -> None:
+    found = [name for name in _UNSUPPORTED_CLAIMS if name in context.claims]
+    if found:
+        raise bad_id_jag(f"{found[0]} is not supported")
+
+
+ID_JAG_RULES: tuple[Callable[[IdJagContext], None], ...] = (
+    check_type,
+    check_issuer,
+    check_audience,
+    check_client,
+    check_times,
+    check_id,
+    check_supported,
+    check_subject,
+    check_tenant,
+)
+
+
+def texts_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A claim that is a text or a list of texts; empty if it is absent. Raises `ProviderFailure` for other values."""
+    value: Any = claims.get(name)
+    values = cast("list[Any]", value) if isinstance(value, list) else [value] if value is not None else []
+    if len(values) > _MAX_RESOURCES or not all(isinstance(each, str) for each in values):
+        raise bad_id_jag(f"{name} is not a text or a short list of texts")
+    return tuple(cast("list[str]", values))
+
+
+def bad_id_jag(description: str) -> ProviderFailure:
+    """The failure of an assertion that is refused for this reason."""
+    return ProviderFailure(ProviderProblem.BAD_ID_TOKEN, f"ID-JAG: {description}")
