@@ -15,6 +15,7 @@ import pytest
 import redis
 from document_host import DocumentHost, offline_fetcher, serve_documents
 from exchanging_tokens import start_exchanging_service
+from identity_assertions import start_enterprise_managed
 from openid_provider import OpenIdProvider, running_provider
 from provider_users import CompanyUser, declare, start_with_provider
 from registering_clients import new_person, start_open_service
@@ -251,6 +252,19 @@ def company(
     declaration = declare(running_openid_provider)
     folder = tmp_path_factory.mktemp("declaration")
     return start_with_provider(start_shared_service, folder, declaration, redis_url=new_database(redis_url))
+
+
+@pytest.fixture(scope="session")
+def enterprise_managed(
+    running_openid_provider: OpenIdProvider,
+    start_shared_service: StartService,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Service:
+    """A service that accepts the assertions of that provider."""
+    folder = tmp_path_factory.mktemp("declaration")
+    url = new_database(redis_url)
+    return start_enterprise_managed(start_shared_service, folder, running_openid_provider, redis_url=url)
 
 
 @pytest.fixture(scope="session")
