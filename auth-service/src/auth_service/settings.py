@@ -38,8 +38,8 @@ class AuthSettings(ServiceSettings):
     )
     config: Path | None = Field(
         default=None,
-        description="The declaration (auth.yaml): resources, clients, identity providers (docs/company-sign-in.md) and"
-        " the registration policy.",
+        description="The declaration (auth.yaml): resources, clients, identity providers (docs/company-sign-in.md),"
+        " workloads (docs/workloads.md) and the registration policy.",
     )
     signing_key_kek_file: SecretFile = Field(
         default=None, description="Keyring file that encrypts the private signing keys in Redis."
