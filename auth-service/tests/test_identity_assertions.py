@@ -90,6 +90,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "issued in the future": ("e170", {"iat": 120}),
     "not yet valid": ("e170", {"nbf": 120}),
     "valid for too long": ("e170", {"exp": 601}),
+    "an end beyond all numbers": ("e170", {"exp": 10**400}),
+    "text that cannot be stored": ("e177", {"name": "\ud800"}),
     "no jti": ("e171", {"jti": None}),
     "an empty jti": ("e171", {"jti": ""}),
     "a long jti": ("e171", {"jti": "j" * 257}),

@@ -119,6 +119,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "expired": ("e83", {"exp": -60}),
     "without an end": ("e83", {"exp": None}),
     "an end that is not a number": ("e83", {"exp": float("nan")}),
+    "an end beyond all numbers": ("e83", {"exp": 10**400}),
     "issued in the future": ("e83", {"iat": 120}),
     "without a beginning": ("e83", {"iat": None}),
     "not yet valid": ("e83", {"nbf": 120}),

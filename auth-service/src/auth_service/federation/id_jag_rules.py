@@ -122,7 +122,9 @@ ID_JAG_RULES: tuple[Callable[[IdJagContext], None], ...] = (
 def texts_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """A claim that is a text or a list of texts; empty if it is absent. Raises `ProviderFailure` for other values."""
     value: Any = claims.get(name)
-    values = cast("list[Any]", value) if isinstance(value, list) else [value] if value is not None else []
+    if value is None:
+        return ()
+    values = cast("list[Any]", value) if isinstance(value, list) else [value]
     if len(values) > _MAX_RESOURCES or not all(isinstance(each, str) for each in values):
         raise bad_id_jag(f"{name} is not a text or a short list of texts")
     return tuple(cast("list[str]", values))

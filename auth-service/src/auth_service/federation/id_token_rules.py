@@ -135,9 +135,14 @@ def is_subject(text: str) -> bool:
 
 
 def number_claim(claims: Mapping[str, Any], name: str) -> float | None:
-    """The claim as a number; None if it is absent or something else."""
+    """The claim as a number; None if it is absent, something else, or too large for a number."""
     value = claims.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _bad(description: str) -> ProviderFailure:

@@ -139,6 +139,7 @@ class ProviderConnection:
                 client_id=client_id,
             )
             check_id_jag(context)
+            _check_storable(signed.claims)
             return signed.claims
 
     async def close(self) -> None:
@@ -158,7 +159,7 @@ class ProviderConnection:
                 claims = await self._read_id_token(response.id_token, response.access_token, nonce)
             if response.access_token is not None and self.provider.preset.uses_userinfo:
                 claims = await self._add_userinfo(claims, response.access_token)
-            json.dumps(claims, ensure_ascii=False).encode()  # raises ValueError for text that cannot be stored
+            _check_storable(claims)
         return ProviderTokens(
             claims=claims, has_id_token=response.id_token is not None, refresh_token=response.refresh_token
         )
@@ -235,6 +236,11 @@ def _unusable_values_refused() -> Generator[None]:
         raise ProviderFailure(
             ProviderProblem.BAD_RESPONSE, f"the token response has an unusable value ({type(error).__name__})"
         ) from error
+
+
+def _check_storable(claims: Mapping[str, Any]) -> None:
+    """Raises ValueError for text that cannot be stored, such as half a surrogate pair."""
+    json.dumps(claims, ensure_ascii=False).encode()
 
 
 def _refusal(error: str, *, gone: bool) -> ProviderFailure:
