@@ -89,26 +89,19 @@ class IdJagRedemption:
         `TemporarilyUnavailable` if the keys of the provider are not available.
         """
         connection = self._find_connection(named_issuer)
-        provider_id = connection.provider.id if connection is not None else "unknown"
+        if connection is None:
+            raise self._refuse(request, "unknown", "no provider with enterprise_managed in auth.yaml issued it")
+        provider_id = connection.provider.id
+        await self._check_public_client(request, connection.provider)
         try:
-            if connection is None:
-                raise bad_id_jag("no identity provider with enterprise_managed in auth.yaml issued it")
-            await self._check_public_client(request, connection.provider)
             response = await self._redeem(request, assertion, connection)
         except ProviderFailure as failure:
-            self._log(request, provider_id, failure.description, failure.hint)
             if failure.problem in _OUTAGES:
-                self.metrics.id_jags.labels(provider_id, "unavailable").inc()
-                raise TemporarilyUnavailable(
-                    "the keys of the identity provider are not available", retry_after_seconds=_RETRY_AFTER_SECONDS
-                ) from failure
-            self.metrics.id_jags.labels(provider_id, "refused").inc()
-            raise InvalidGrant(ASSERTION_REFUSAL) from failure
+                raise self._report_outage(request, provider_id, failure) from failure
+            raise self._refuse(request, provider_id, failure.description) from failure
         except PersonRefused as refusal:
-            self._log(request, provider_id, refusal.description, refusal.hint)
-            self.metrics.id_jags.labels(provider_id, "refused").inc()
             await self._record_refused_person(request, refusal.reason)
-            raise InvalidGrant(ASSERTION_REFUSAL) from refusal
+            raise self._refuse(request, provider_id, refusal.description, hint=refusal.hint) from refusal
         self.metrics.id_jags.labels(provider_id, "accepted").inc()
         return response
 
@@ -231,8 +224,27 @@ class IdJagRedemption:
             outcome=Outcome.REFUSED,
         )
 
-    def _log(self, request: TokenRequest, provider_id: str, cause: str, hint: str) -> None:
+    def _refuse(self, request: TokenRequest, provider_id: str, cause: str, *, hint: str = "") -> InvalidGrant:
+        """The error of an assertion that is refused; the cause is only in the log."""
+        self.metrics.id_jags.labels(provider_id, "refused").inc()
         log.warning("id_jag_refused", provider=provider_id, cause=cause, hint=hint, trace_id=request.trace_id)
+        return InvalidGrant(ASSERTION_REFUSAL)
+
+    def _report_outage(
+        self, request: TokenRequest, provider_id: str, failure: ProviderFailure
+    ) -> TemporarilyUnavailable:
+        """The error while the keys of the provider are not available."""
+        self.metrics.id_jags.labels(provider_id, "unavailable").inc()
+        log.warning(
+            "id_jag_not_verified",
+            provider=provider_id,
+            cause=failure.description,
+            hint=failure.hint,
+            trace_id=request.trace_id,
+        )
+        return TemporarilyUnavailable(
+            "the keys of the identity provider are not available", retry_after_seconds=_RETRY_AFTER_SECONDS
+        )
 
 
 def _with_rules(person: Person, provider: IdentityProvider) -> Account:
