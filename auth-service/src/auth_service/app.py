@@ -121,11 +121,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
     grants = make_grants(parts) if jwt_bearer is None else (*make_grants(parts), jwt_bearer)
     authenticator = _make_authenticator(parts)
     token = TokenEndpoint(
-        authenticator=authenticator,
-        grants=grants,
-        record=parts.record,
-        metrics=parts.metrics,
-        client_finder=jwt_bearer,
+        authenticator=authenticator, grants=grants, record=parts.record, metrics=parts.metrics, client_finder=jwt_bearer
     )
     protocol_routers = (
         UserinfoEndpoint(

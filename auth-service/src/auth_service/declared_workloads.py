@@ -15,13 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from auth_service.declared_providers import ClaimCondition, Declared, check_provider_id, check_provider_url
 
-__all__ = [
-    "DeclaredWorkload",
-    "DeclaredWorkloadIssuer",
-    "WorkloadIssuerKind",
-    "check_workloads",
-    "describe_weaknesses",
-]
+__all__ = ["DeclaredWorkload", "DeclaredWorkloadIssuer", "WorkloadIssuerKind", "check_workloads", "describe_weaknesses"]
 
 _GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 # Claims of GitHub with a number that is never used again. Names of repositories and organizations can be taken over.
@@ -127,8 +121,7 @@ class DeclaredWorkload(Declared):
 
     issuer: str = Field(description="The id of the workload issuer.")
     when: Mapping[str, str] = Field(
-        min_length=1,
-        description="Claims with their values, which are compared exactly. All must be true.",
+        min_length=1, description="Claims with their values, which are compared exactly. All must be true."
     )
 
     @field_validator("when")

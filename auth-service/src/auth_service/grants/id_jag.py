@@ -189,10 +189,7 @@ class IdJagRedemption:
         """An assertion from before a sign-out does not count after it."""
         issued_at_seconds = int(claims["iat"])
         ended_at_provider = await self.logouts.has_ended(
-            provider=provider.id,
-            account=account.subject,
-            session_id=None,
-            signed_in_at_seconds=issued_at_seconds,
+            provider=provider.id, account=account.subject, session_id=None, signed_in_at_seconds=issued_at_seconds
         )
         if ended_at_provider or issued_at_seconds < account.signed_out_at_seconds:
             raise bad_id_jag("the user has signed out since it was issued")

@@ -154,11 +154,7 @@ class WorkloadTokens:
             audiences = self.audiences if declared.audience is None else frozenset({declared.audience})
             check_workload_token(
                 WorkloadToken(
-                    header=signed.header,
-                    claims=signed.claims,
-                    issuer=declared,
-                    audiences=audiences,
-                    now=self.clock(),
+                    header=signed.header, claims=signed.claims, issuer=declared, audiences=audiences, now=self.clock()
                 )
             )
             client_id = self._find_client(declared.id, signed.claims)
