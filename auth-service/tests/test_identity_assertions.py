@@ -15,6 +15,7 @@ from provider_users import CompanyUser, identity_of, in_redis, let_time_pass
 from reading_status_lists import is_revoked
 from running_auth import Service, StartService
 from signing_in import Request
+from test_account_page import entry, press
 from test_security_events import wait_for
 
 from auth_service.accounts.identities import Identities
@@ -275,6 +276,19 @@ def test_a_sign_out_at_the_provider_ends_the_token_and_earlier_assertions(
     assert is_revoked(service, token)
     assert refusal(redeem(service, earlier)) == (400, "invalid_grant")
     assert redeem(service, id_jag(provider, service, sub="signs out", iat=20)).status_code == 200
+
+
+def test_the_user_sees_the_client_on_the_account_page_and_ends_its_tokens(
+    service: Service, provider: OpenIdProvider
+) -> None:
+    provider.claims |= {"sub": "looks at the account"}
+    token = redeem(service, id_jag(provider, service, sub="looks at the account")).json()["access_token"]
+    user = CompanyUser(service, source="10.18.2.1")
+    user.tokens(Request("app", {"scope": "mcp.access", "resource": FIRST}))
+    page = press(user, entry(user.http.get("/account"), "agent"))
+    user.http.close()
+    assert page.status_code == 200
+    assert is_revoked(service, token)
 
 
 def test_item_e178_this_server_is_not_an_issuer_of_assertions(service: Service, provider: OpenIdProvider) -> None:

@@ -27,7 +27,7 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class ConnectedApp:
-    """A client that the user has allowed something, and whether it has tokens at present."""
+    """A client that the user has allowed something, or that has tokens; and whether it has tokens at present."""
 
     client_id: str
     name: str
@@ -73,21 +73,25 @@ class AccountOverview:
         return sorted(found, key=lambda each: not each.is_this_one)
 
     async def connected_apps(self, account: Account) -> list[ConnectedApp]:
-        """The clients that the user has allowed something, by name."""
-        with_tokens = {grant.client_id for grant in await self.revocation.grants.all(account.subject)}
+        """The clients that the user has allowed something, or that have tokens for the user, by name.
+
+        A client that redeems assertions of an identity provider (ID-JAG) has tokens without a consent of the user.
+        """
+        grants = await self.revocation.grants.all(account.subject)
         consents = await self.consents.all(account.subject)
         apps: list[ConnectedApp] = []
-        for client_id in dict.fromkeys(consent.client_id for consent in consents):
-            own = [consent for consent in consents if consent.client_id == client_id]
+        for client_id in dict.fromkeys(each.client_id for each in (*consents, *grants)):
+            own_grants = [grant for grant in grants if grant.client_id == client_id]
+            own = [consent for consent in consents if consent.client_id == client_id] or own_grants
             known = await self.directory.find_known(client_id)
             apps.append(
                 ConnectedApp(
                     client_id=client_id,
                     name=known.name if known is not None and known.name else client_id,
-                    resources=tuple(sorted({consent.resource for consent in own})),
-                    scopes=tuple(sorted(frozenset[str]().union(*(consent.scopes for consent in own)))),
-                    since=_format(max(consent.granted_at_seconds for consent in own)),
-                    has_tokens=client_id in with_tokens,
+                    resources=tuple(sorted({each.resource for each in own})),
+                    scopes=tuple(sorted(frozenset[str]().union(*(each.scopes for each in own)))),
+                    since=_format(max(each.granted_at_seconds for each in own)),
+                    has_tokens=bool(own_grants),
                 )
             )
         return sorted(apps, key=lambda app: (app.name.casefold(), app.client_id))
