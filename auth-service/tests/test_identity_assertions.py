@@ -229,7 +229,7 @@ def test_item_e177_a_user_who_has_to_sign_in_again_is_refused(service: Service, 
     assert refusal(redeem(service, id_jag(provider, service, sub="waiting"))) == (400, "invalid_grant")
 
 
-def test_item_e177_people_who_are_not_linked_are_refused_where_that_is_required(
+def test_items_e177_and_e181_people_who_are_not_linked_are_refused_where_that_is_required(
     provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
 ) -> None:
     running = start_enterprise_managed(start_service, tmp_path, provider, redis_url=own_redis[0], accounts="linked")

@@ -23,7 +23,7 @@ from workload_platform import (
     start_with_workloads,
 )
 
-from auth_service.cli.workload_checks import check_workloads
+from auth_service.cli.workload_checks import check_workload_issuers
 from auth_service.declaration import DeclarationInvalid
 from auth_service.declaration_file import load_declaration
 from auth_service.settings import AuthSettings
@@ -312,7 +312,7 @@ def test_a_client_with_workloads_needs_their_grant_and_is_not_public(
 )
 def test_items_e80_and_e81_weak_conditions_are_warnings(tmp_path: Path, when: dict[str, Any], words: list[str]) -> None:
     (tmp_path / "jobs.jwks").write_text(json.dumps({"keys": [OTHER_KEY.as_dict(private=False)]}))
-    results = asyncio.run(check_workloads(check(tmp_path, {**GITHUB, "jwks_file": "jobs.jwks"}, when)))
+    results = asyncio.run(check_workload_issuers(check(tmp_path, {**GITHUB, "jwks_file": "jobs.jwks"}, when)))
     assert all(result.ok for result in results)
     warnings = [str(result) for result in results if result.warning]
     assert len(warnings) == len(words)
@@ -322,14 +322,11 @@ def test_items_e80_and_e81_weak_conditions_are_warnings(tmp_path: Path, when: di
 def test_item_e90_the_doctor_names_the_file_for_keys_that_cannot_be_fetched(
     tmp_path: Path, provider: OpenIdProvider
 ) -> None:
-    results = asyncio.run(check_workloads(check(tmp_path, {"issuer": provider.issuer}, {"sub": "x"})))
+    results = asyncio.run(check_workload_issuers(check(tmp_path, {"issuer": provider.issuer}, {"sub": "x"})))
     assert all(result.ok for result in results)
     assert any("the audience https://auth.example.com or" in result.what for result in results)
-    failed = [
-        result
-        for result in asyncio.run(check_workloads(check(tmp_path, {"issuer": "http://localhost:9"}, {"sub": "x"})))
-        if not result.ok
-    ]
+    unreachable = check(tmp_path, {"issuer": "http://localhost:9"}, {"sub": "x"})
+    failed = [result for result in asyncio.run(check_workload_issuers(unreachable)) if not result.ok]
     assert len(failed) == 1
     assert "jwks_file" in failed[0].hint
     assert "ca_file" in failed[0].hint

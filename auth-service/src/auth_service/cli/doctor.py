@@ -16,7 +16,7 @@ from auth_service.applied_declaration import find_applied_fingerprint
 from auth_service.cli.output import Json
 from auth_service.cli.provider_checks import check_providers
 from auth_service.cli.status_list_checks import check_status_lists
-from auth_service.cli.workload_checks import check_workloads
+from auth_service.cli.workload_checks import check_workload_issuers
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import FetchAttempt, OutgoingFetches, try_documents
@@ -370,7 +370,7 @@ CHECKS: tuple[Callable[[AuthSettings], Awaitable[list[CheckResult]]], ...] = (
     check_resource_metadata,
     check_documents,
     check_providers,
-    check_workloads,
+    check_workload_issuers,
 )
 CHECKS_IN_REDIS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[CheckResult]]], ...] = (
     check_applied_declaration,

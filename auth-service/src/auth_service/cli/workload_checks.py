@@ -10,10 +10,10 @@ from auth_service.workloads.weak_conditions import find_weak_conditions
 from auth_service.workloads.workload_issuer import WorkloadIssuer, load_workload_issuers
 from security_common.service.doctor import CheckResult
 
-__all__ = ["check_workloads"]
+__all__ = ["check_workload_issuers"]
 
 
-async def check_workloads(settings: AuthSettings) -> list[CheckResult]:
+async def check_workload_issuers(settings: AuthSettings) -> list[CheckResult]:
     """Whether the keys of each issuer can be used, which audience to request there, and conditions that are weak."""
     declaration = load_declaration(settings)
     issuers = load_workload_issuers(declaration.workload_issuers, issuer=settings.issuer, clock=time.time)
