@@ -261,6 +261,7 @@ SUFFICIENT = {"repository_id": "812", "ref": "refs/heads/main"}
         (GITHUB, {"repository_id": 812}, None, "workloads.0.when.repository_id"),
         (GITHUB, {"sub": "repo:octo/*"}, None, "not a wildcard"),
         (GITHUB, {"ref": " "}, None, "needs the name of a claim and a value"),
+        (GITHUB, {"ref": "r" * 401}, None, "at most 200 and 400 characters"),
         (GITHUB, SUFFICIENT, SUFFICIENT, "could be ci as well as other"),
         (GITHUB, SUFFICIENT, {"repository_id": "812"}, "could be ci as well as other"),
         (GITHUB, SUFFICIENT, {"repository_id": "812", "environment": "prod"}, "could be ci as well as other"),

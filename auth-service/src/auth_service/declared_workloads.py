@@ -128,8 +128,9 @@ class DeclaredWorkload(Declared):
     @classmethod
     def _check_when(cls, value: Mapping[str, str]) -> Mapping[str, str]:
         for claim, expected in value.items():
-            if not claim or not expected.strip():
-                raise ValueError("a condition needs the name of a claim and a value")
+            is_usable = 0 < len(claim) <= 200 and bool(expected.strip()) and len(expected) <= 400
+            if not is_usable:
+                raise ValueError("a condition needs the name of a claim and a value, of at most 200 and 400 characters")
             if "*" in expected:
                 raise ValueError(f"{claim}: values are compared exactly, and * is not a wildcard: use another claim")
         return value
