@@ -36,6 +36,10 @@ clients:
     grant_types: ["{grant}"]
     scopes: [mcp.access]
     resources: [{first}]
+  - client_id: gateway
+    secret_file: gateway.secret
+    grant_types: ["urn:ietf:params:oauth:grant-type:token-exchange"]
+    may_exchange: [{{from: [{first}], to: {second}, scopes: {{mcp.access: second.use}}}}]
   - client_id: without-grant
     secret_file: provider.secret
   - client_id: listed
@@ -83,6 +87,7 @@ def start_enterprise_managed(
         client_id=CLIENT_ID,
         accounts=accounts,
     )
+    (folder / "gateway.secret").write_text("secret")
     return start_with_provider(start_service, folder, declaration, redis_url=redis_url)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exchanging_tokens import change_account, claims_of, refusal
+from exchanging_tokens import change_account, claims_of, exchange, refusal
 from identity_assertions import FIRST, JWT_BEARER, SECOND, id_jag, redeem, start_enterprise_managed
 from joserfc import jwk
 from openid_provider import OpenIdProvider
@@ -67,6 +67,13 @@ def test_item_e163_a_client_that_does_not_authenticate_is_refused(service: Servi
     assert redeem(service, id_jag(provider, service, client_id="listed"), "listed", "").status_code == 200
 
 
+def nested_actors(count: int) -> dict[str, Any]:
+    actor: dict[str, Any] = {"sub": "agent 1"}
+    for number in range(2, count + 1):
+        actor = {"sub": f"agent {number}", "act": actor}
+    return actor
+
+
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "no typ": ("e165", {"header": {"typ": None}}),
     "typ of a JWT": ("e165", {"header": {"typ": "JWT"}}),
@@ -107,7 +114,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "a key": ("e174", {"cnf": {"jkt": "abc"}}),
     "a certificate": ("e174", {"cnf": {"x5t#S256": "abc"}}),
     "authorization details": ("e175", {"authorization_details": [{"type": "x"}]}),
-    "an actor": ("e176", {"act": {"sub": "agent"}}),
+    "an actor that is not an object": ("e176", {"act": "agent"}),
+    "an actor without sub": ("e176", {"act": {"iss": "https://agents.example"}}),
+    "an inner actor without sub": ("e176", {"act": {"sub": "agent", "act": {}}}),
+    "an actor that is not text": ("e176", {"act": {"sub": ["agent"]}}),
+    "an issuer of an actor that is not text": ("e176", {"act": {"sub": "agent", "iss": 7}}),
+    "five actors": ("e176", {"act": nested_actors(5)}),
     "no subject": ("e177", {"sub": None}),
     "an empty subject": ("e177", {"sub": ""}),
     "a user who is not allowed": ("e177", {"sub": "not allowed", "groups": ["guest"]}),
@@ -213,6 +225,58 @@ def test_item_e173_nothing_left_is_an_invalid_scope(
 ) -> None:
     answer = redeem(service, id_jag(provider, service, scope=asserted), scope=requested)
     assert refusal(answer) == (400, "invalid_scope")
+
+
+@pytest.mark.parametrize(
+    ("asserted", "kept"),
+    [
+        ({"sub": "assistant"}, {"iss": "the provider", "sub": "assistant"}),
+        ({"sub": "assistant", "iss": "https://agents.example"}, {"iss": "https://agents.example", "sub": "assistant"}),
+        (
+            {"sub": "outer", "exp": 7, "act": {"sub": "inner", "name": "Inner"}},
+            {"iss": "the provider", "sub": "outer", "act": {"iss": "the provider", "sub": "inner"}},
+        ),
+    ],
+)
+def test_item_e176_who_acts_for_the_user_is_kept_in_the_token(
+    service: Service, provider: OpenIdProvider, asserted: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    token = redeem(service, id_jag(provider, service, act=asserted)).json()["access_token"]
+    assert claims_of(token)["act"] == json.loads(json.dumps(kept).replace("the provider", provider.issuer))
+
+
+def test_item_e176_four_actors_are_accepted(service: Service, provider: OpenIdProvider) -> None:
+    answer = redeem(service, id_jag(provider, service, act=nested_actors(4)))
+    assert answer.status_code == 200, answer.text
+
+
+def test_item_e176_who_acts_for_the_user_is_on_record(
+    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
+) -> None:
+    running = start_enterprise_managed(start_service, tmp_path, provider, redis_url=own_redis[0])
+    assert redeem(running, id_jag(provider, running, act={"sub": "assistant"})).status_code == 200
+    wait_for(own_redis[0], {("token_issued", "assistant")}, lambda event: event.get("client_id") == "agent")
+
+
+@pytest.mark.parametrize("changes", [{}, {"act": {"sub": "assistant"}}])
+def test_the_token_can_be_exchanged_without_a_consent(
+    service: Service, provider: OpenIdProvider, changes: dict[str, Any]
+) -> None:
+    subject = f"calls on {len(changes)}"
+    token = redeem(service, id_jag(provider, service, sub=subject, **changes)).json()["access_token"]
+    answer = exchange(service, token, resource=SECOND)
+    assert answer.json()["scope"] == "second.use"
+    before, after = claims_of(token), claims_of(answer.json()["access_token"])
+    assert (after["sub"], after["aud"], after["status"]) == (before["sub"], SECOND, before["status"])
+    assert after["act"] == {"sub": "gateway", **({"act": before["act"]} if changes else {})}
+    change_account(service, before["sub"], disabled=True)
+    assert refusal(exchange(service, token, resource=SECOND)) == (400, "invalid_request")
+
+
+def test_the_rules_of_the_provider_apply_to_an_exchange(service: Service, provider: OpenIdProvider) -> None:
+    assertion = id_jag(provider, service, sub="has roles only", groups=None, realm={"roles": ["staff"]})
+    token = redeem(service, assertion).json()["access_token"]
+    assert refusal(exchange(service, token, resource=SECOND)) == (400, "invalid_scope")
 
 
 def test_item_e177_a_user_who_was_disabled_is_refused(service: Service, provider: OpenIdProvider) -> None:

@@ -28,7 +28,8 @@ from signing_in import Person, refresh
 from test_security_events import wait_for
 
 from auth_service.cli.doctor import check_declaration
-from auth_service.grants.token_exchange import ACCESS_TOKEN_URI, MAX_ACTORS
+from auth_service.grants.token_exchange import ACCESS_TOKEN_URI
+from auth_service.tokens.issued_tokens import MAX_ACTORS
 
 
 def test_a_token_of_a_user_is_exchanged_for_one_to_the_target(exchanging: Service, caller: Person) -> None:

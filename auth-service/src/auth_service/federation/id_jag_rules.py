@@ -1,8 +1,8 @@
 """The rules for an identity assertion of a provider, an ID-JAG (draft-ietf-oauth-identity-assertion-authz-grant-04).
 
 MCP's extension for enterprise-managed authorization is stricter than the draft: each assertion is accepted once. The
-signature is checked as that of an ID token. Assertions that are bound to a key or have `authorization_details` or `act`
-are refused: the access token would lose what they demand.
+signature is checked as that of an ID token. Assertions that are bound to a key or have `authorization_details` are
+refused: the access token would lose what they demand. `act` is kept.
 """
 
 import math
@@ -15,9 +15,11 @@ from auth_service.federation.id_token_rules import (
     check_issuer,
     check_subject,
     check_tenant,
+    is_subject,
     number_claim,
 )
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
+from auth_service.tokens.issued_tokens import ACTOR_CLAIM, MAX_ACTORS
 
 __all__ = [
     "ID_JAG_CLOCK_TOLERANCE_SECONDS",
@@ -25,6 +27,7 @@ __all__ = [
     "ID_JAG_RULES",
     "ID_JAG_TYPE",
     "IdJagContext",
+    "actor_of",
     "bad_id_jag",
     "check_id_jag",
     "is_id_jag_type",
@@ -39,7 +42,7 @@ _MAX_LIFETIME_SECONDS = 600
 _MAX_ID_CHARACTERS = 256
 _MAX_RESOURCES = 16
 # What an access token of this server cannot express, so that it would allow more than the assertion.
-_UNSUPPORTED_CLAIMS = ("cnf", "authorization_details", "act")
+_UNSUPPORTED_CLAIMS = ("cnf", "authorization_details")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,10 @@ def check_supported(context: IdJagContext) -> None:
         raise bad_id_jag(f"{found[0]} is not supported")
 
 
+def check_actor(context: IdJagContext) -> None:
+    actor_of(context.claims)
+
+
 ID_JAG_RULES: tuple[Callable[[IdJagContext], None], ...] = (
     check_type,
     check_issuer,
@@ -114,6 +121,7 @@ ID_JAG_RULES: tuple[Callable[[IdJagContext], None], ...] = (
     check_times,
     check_id,
     check_supported,
+    check_actor,
     check_subject,
     check_tenant,
 )
@@ -128,6 +136,29 @@ def texts_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if len(values) > _MAX_RESOURCES or not all(isinstance(each, str) for each in values):
         raise bad_id_jag(f"{name} is not a text or a short list of texts")
     return tuple(cast("list[str]", values))
+
+
+def actor_of(claims: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Who acts for the user (RFC 8693 section 4.1), None if the assertion names no one. Raises `ProviderFailure`.
+
+    Only the members that identify an actor are kept. An actor without `iss` is one of the provider: with it, its `sub`
+    cannot be mistaken for a client of this server.
+    """
+    if ACTOR_CLAIM not in claims:
+        return None
+    return _read_actor(claims[ACTOR_CLAIM], issuer=claims["iss"], depth=1)
+
+
+def _read_actor(value: Any, *, issuer: str, depth: int) -> dict[str, Any]:
+    if depth > MAX_ACTORS:
+        raise bad_id_jag(f"act is deeper than {MAX_ACTORS}")
+    actor = cast("dict[str, Any]", value) if isinstance(value, dict) else dict[str, Any]()
+    kept: dict[str, Any] = {"iss": actor.get("iss", issuer), "sub": actor.get("sub")}
+    if not all(isinstance(each, str) and is_subject(each) for each in kept.values()):
+        raise bad_id_jag("act is not an object with sub, or a member of it is not usable")
+    if ACTOR_CLAIM in actor:
+        kept[ACTOR_CLAIM] = _read_actor(actor[ACTOR_CLAIM], issuer=issuer, depth=depth + 1)
+    return kept
 
 
 def bad_id_jag(description: str) -> ProviderFailure:

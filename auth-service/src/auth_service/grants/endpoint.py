@@ -81,7 +81,7 @@ class TokenEndpoint:
             action=Action.ISSUED,
             client_id=client.client_id,
             user_id=tokens.subject,
-            reason=tokens.exchanged_for,
+            reason=tokens.exchanged_for or tokens.actor,
         )
         self._tokens_issued[grant.grant_type].inc()
         return json_response(_members(tokens))

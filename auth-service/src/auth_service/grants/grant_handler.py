@@ -34,14 +34,16 @@ class TokenRequest:
 class TokenResponse:
     """A successful response (RFC 6749 section 5.1), and what the audit event says about it.
 
-    `issued_token_type` and `exchanged_for` are those of a token exchange (RFC 8693 section 2.2.1): the URI of the kind
-    of token, and the resource that it is for.
+    `actor` is the `sub` of who acts for the user, if an assertion names one. `issued_token_type` and `exchanged_for`
+    are those of a token exchange (RFC 8693 section 2.2.1): the URI of the kind of token, and the resource that it is
+    for.
     """
 
     access_token: str = field(repr=False)
     expires_in_seconds: int
     scopes: tuple[str, ...]
     subject: str
+    actor: str | None = None
     refresh_token: str | None = field(default=None, repr=False)
     id_token: str | None = field(default=None, repr=False)
     issued_token_type: str | None = None

@@ -31,7 +31,7 @@ from auth_service.errors import (
     InvalidTarget,
     TemporarilyUnavailable,
 )
-from auth_service.federation.id_jag_rules import ID_JAG_CLOCK_TOLERANCE_SECONDS, bad_id_jag, texts_of
+from auth_service.federation.id_jag_rules import ID_JAG_CLOCK_TOLERANCE_SECONDS, actor_of, bad_id_jag, texts_of
 from auth_service.federation.identity_provider import IdentityProvider
 from auth_service.federation.people import People, Person, PersonRefused, authenticated_at, methods_of
 from auth_service.federation.provider_connection import ProviderConnection
@@ -128,12 +128,15 @@ class IdJagRedemption:
             provider=provider.id,
             authenticated_at_seconds=_whole_seconds(authenticated_at(claims)),
             status=status,
+            is_asserted=True,
         )
         await self.live_grants.add(grant, status, has_refresh_token=False)
         # Read again: what ended the account before the grant was stored has not revoked it.
         current = await self.people.admit_asserted(provider, claims)
         await self._check_not_signed_out(current.account, provider, claims)
-        return await self.tokens.mint(grant, request.client, scopes=scopes, status=status, refresh_token=None)
+        return await self.tokens.mint(
+            grant, request.client, scopes=scopes, status=status, refresh_token=None, actor=actor_of(claims)
+        )
 
     def _find_connection(self, issuer: Any) -> ProviderConnection | None:
         """The connection to the provider with this issuer, if auth.yaml accepts its assertions."""

@@ -24,6 +24,7 @@ from auth_service.tokens.grant_providers import GrantProviders
 from auth_service.tokens.issued_tokens import (
     ACCESS_TOKEN_TYPE,
     ACTOR_CLAIM,
+    MAX_ACTORS,
     AccessTokenMinter,
     IssuedTokenVerifier,
     audiences_of,
@@ -31,14 +32,11 @@ from auth_service.tokens.issued_tokens import (
 from auth_service.tokens.resources import Resources, is_same_resource
 from auth_service.tokens.revoked_tokens import RevokedTokens, family_of
 
-__all__ = ["ACCESS_TOKEN_URI", "EXCHANGE_RULES", "MAX_ACTORS", "TokenExchangeGrantHandler"]
+__all__ = ["ACCESS_TOKEN_URI", "EXCHANGE_RULES", "TokenExchangeGrantHandler"]
 
 ACCESS_TOKEN_URI = "urn:ietf:params:oauth:token-type:access_token"
 _JWT_URI = "urn:ietf:params:oauth:token-type:jwt"
 _TOKEN_TYPES = (ACCESS_TOKEN_URI, _JWT_URI)  # an access token of this server is a JWT, so both names are right
-
-MAX_ACTORS = 4
-"""How many clients may act for one another: the depth of `act` in a new token."""
 
 _REFUSAL = "the subject token is not an access token of this server, or it has expired or was revoked"
 
@@ -114,14 +112,15 @@ class TokenExchangeGrantHandler:
         held = frozenset(claims["scope"].split(" "))
         if not claims["sub"].startswith(USER_ID_PREFIX):
             return _map_scopes(held, rule)
-        provider = await self.providers.find(family_of(claims["jti"]))
-        if ACTOR_CLAIM in claims:
-            # The consent was given to the first client, which a token that was exchanged before does not name.
-            account = await self.accounts.find(claims["sub"], provider)
+        origin = await self.providers.find(family_of(claims["jti"]))
+        if ACTOR_CLAIM in claims or origin.is_asserted:
+            # The consent was given to the first client, which a token that was exchanged before does not name. With an
+            # assertion (ID-JAG) the provider has allowed the client in place of the user.
+            account = await self.accounts.find(claims["sub"], origin.provider)
             if account is None or claims["iat"] < account.signed_out_at_seconds:
                 raise InvalidRequest(GRANT_ENDED)
             return _grantable(_map_scopes(held, rule), account)
-        permissions = await self.permissions.read(_grant_of(claims, provider))
+        permissions = await self.permissions.read(_grant_of(claims, origin.provider))
         if permissions is None:
             raise InvalidRequest(GRANT_ENDED)
         return _grantable(_map_scopes(held & permissions.allowed_scopes, rule), permissions.account)

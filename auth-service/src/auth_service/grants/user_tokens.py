@@ -1,6 +1,8 @@
 """The tokens of an authorization grant, as the grants authorization_code and refresh_token issue them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from auth_service.clients.client import Client
 from auth_service.errors import InvalidTarget
@@ -33,8 +35,12 @@ class UserTokenMinter:
         status: StatusReference,
         refresh_token: str | None,
         nonce: str | None = None,
+        actor: Mapping[str, Any] | None = None,
     ) -> TokenResponse:
-        """The token response. Raises `InvalidTarget` if the resource is no longer declared."""
+        """The token response. `actor` acts for the user, if an assertion says so.
+
+        Raises `InvalidTarget` if the resource is no longer declared.
+        """
         resource = self.resources.resolve((grant.resource,), client)
         await self.providers.remember(grant)
         access_token = await self.minter.mint(
@@ -44,12 +50,14 @@ class UserTokenMinter:
             resource=resource,
             status=status,
             family_id=grant.family_id,
+            actor=actor,
         )
         return TokenResponse(
             access_token=access_token,
             expires_in_seconds=self.minter.lifetime_seconds,
             scopes=scopes,
             subject=grant.subject,
+            actor=actor["sub"] if actor is not None else None,
             refresh_token=refresh_token,
             id_token=await self._mint_id_token(grant, scopes, nonce),
         )

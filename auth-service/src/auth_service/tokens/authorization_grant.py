@@ -19,7 +19,8 @@ class AuthorizationGrant:
     in (`amr`, RFC 8176). `provider` is the identity provider at which the user signed in, None with a password here;
     `provider_session` is the session there (`sid`), if the provider names it. `authenticated_at_seconds` is
     when the user proved who they are (`auth_time`), None if the provider does not say it. `status` is the index of
-    its access tokens in a status list, assigned when the code is redeemed.
+    its access tokens in a status list, assigned when the code is redeemed. `is_asserted`: the provider issued an
+    assertion to the client (ID-JAG), so there is no consent of the user.
     """
 
     family_id: Annotated[str, Field(alias="family")]  # the stored name
@@ -34,3 +35,4 @@ class AuthorizationGrant:
     authenticated_at_seconds: int | None = None
     provider_session: str | None = None
     status: StatusReference | None = None
+    is_asserted: bool = False

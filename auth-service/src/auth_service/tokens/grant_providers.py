@@ -1,7 +1,8 @@
-"""At which identity provider the user of an access token signed in: `auth:grant-provider:<family>`.
+"""What was behind the grant of an access token: `auth:grant-provider:<family>`.
 
-The token does not name the provider, because resource servers need not know it. Token exchange has to: what the user
-may grant follows from the rules of that provider.
+The token does not name the identity provider at which its user signed in, because resource servers need not know it.
+Token exchange has to: what the user may grant follows from the rules of that provider. It also has to know whether the
+user has consented, or the provider issued an assertion to the client (ID-JAG).
 """
 
 from dataclasses import dataclass
@@ -10,9 +11,19 @@ from redis.asyncio import Redis
 
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 
-__all__ = ["GrantProviders"]
+__all__ = ["GrantOrigin", "GrantProviders"]
 
 _PREFIX = "auth:grant-provider:"
+# Follows the id of the provider, which has no space. Releases before there were assertions store the id alone.
+_ASSERTED = " asserted"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantOrigin:
+    """The provider, None for a sign-in with a password. `is_asserted` is that of `AuthorizationGrant`."""
+
+    provider: str | None
+    is_asserted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +36,12 @@ class GrantProviders:
     async def remember(self, grant: AuthorizationGrant) -> None:
         """Stores the provider before an access token of this grant is issued. Nothing for a sign-in with a password."""
         if grant.provider is not None:
-            await self.redis.set(_PREFIX + grant.family_id, grant.provider, ex=self.lifetime_seconds)
+            value = grant.provider + (_ASSERTED if grant.is_asserted else "")
+            await self.redis.set(_PREFIX + grant.family_id, value, ex=self.lifetime_seconds)
 
-    async def find(self, family_id: str) -> str | None:
-        """The provider of a grant whose access tokens are still valid; None for a sign-in with a password."""
-        provider = await self.redis.get(_PREFIX + family_id)
-        return str(provider) if provider else None
+    async def find(self, family_id: str) -> GrantOrigin:
+        """The origin of a grant whose access tokens are still valid."""
+        value = await self.redis.get(_PREFIX + family_id)
+        if not value:
+            return GrantOrigin(None)
+        return GrantOrigin(str(value).removesuffix(_ASSERTED), is_asserted=str(value).endswith(_ASSERTED))

@@ -23,6 +23,7 @@ __all__ = [
     "ACCESS_TOKEN_TYPE",
     "ACTOR_CLAIM",
     "ID_TOKEN_TYPE",
+    "MAX_ACTORS",
     "AccessTokenMinter",
     "IdTokenMinter",
     "IssuedTokenVerifier",
@@ -37,6 +38,9 @@ ID_TOKEN_TYPE = "JWT"
 
 ACTOR_CLAIM = "act"
 """The claim with the client that acts for the subject (RFC 8693 section 4.1)."""
+
+MAX_ACTORS = 4
+"""How many clients may act for one another: the depth of `act` in a token."""
 
 _MAX_TOKEN_LENGTH = 8 * 1024
 
@@ -73,17 +77,18 @@ class AccessTokenMinter:
         resource: Resource,
         status: StatusReference,
         family_id: str | None = None,
+        actor: Mapping[str, Any] | None = None,
     ) -> str:
         """A token for `resource` and the client's extra audiences; with the scope `openid`, for userinfo as well.
 
         `family_id` is the id of the authorization grant. The `jti` begins with it, so that one entry in `RevokedTokens`
         revokes all access tokens of the grant. `status` is the index of the grant, or of a client that acts for itself,
-        at which resource servers find the same revocation.
+        at which resource servers find the same revocation. `actor` acts for the user, if an assertion says so.
         """
         now = int(self.clock())
         userinfo = (userinfo_audience(self.issuer),) if Scope.OPENID in scopes else ()
         audience = (resource.url, *client.extra_audiences, *userinfo)
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": subject,
             "aud": audience[0] if len(audience) == 1 else list(audience),
@@ -94,6 +99,8 @@ class AccessTokenMinter:
             "jti": self._make_token_id(family_id),
             "status": {"status_list": {"idx": status.index, "uri": status_list_uri(self.issuer, status.list_id)}},
         }
+        if actor is not None:
+            claims[ACTOR_CLAIM] = actor
         return await self.signer.sign(claims, token_type=ACCESS_TOKEN_TYPE)
 
     async def mint_exchanged(

@@ -65,7 +65,8 @@ class UserinfoEndpoint:
             raise InsufficientScope("the access token lacks the scope openid")
         if self.audience not in audiences_of(claims):
             raise InvalidToken("the access token is for another resource")
-        account = await self.accounts.find(claims["sub"], await self.providers.find(family_of(claims["jti"])))
+        origin = await self.providers.find(family_of(claims["jti"]))
+        account = await self.accounts.find(claims["sub"], origin.provider)
         if account is None:
             raise InvalidToken("the account does not exist any more, or its user has to sign in again")
         return json_response(_claims_about(account, scopes))

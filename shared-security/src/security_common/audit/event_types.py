@@ -13,7 +13,9 @@ class EventType(StrEnum):
     """What happened: the member `event_type` of an audit line."""
 
     TOKEN_ISSUED = "token_issued"
-    """auth-service: before a token leaves the service. Details: client, subject."""
+    """auth-service: before a token leaves the service. Details: client, subject; who acts for the user, if an assertion
+    names one.
+    """
     TOKEN_EXCHANGED = "token_exchanged"
     """auth-service: before a token leaves the service that a client gets for an access token of its own caller.
     Details: client, subject; the resource that the new token is for.

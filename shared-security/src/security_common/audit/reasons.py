@@ -12,8 +12,8 @@ class Reason(StrEnum):
     """Why something was refused or failed: the member `reason` of an audit line.
 
     An error that is answered to a client is recorded with the same code. Some events have a text in `reason` instead:
-    the scopes of a consent, the resource of an exchanged token, a workload, the reason of a download, the states of
-    keys, the name of a detection rule, or the class name of an exception.
+    the scopes of a consent, the resource of an exchanged token, who acts for a user, a workload, the reason of a
+    download, the states of keys, the name of a detection rule, or the class name of an exception.
     """
 
     MISSING_TOKEN = "missing_token"
