@@ -66,6 +66,10 @@ pii-report: $(VENV)/.dev ## precision and recall of the PII rules by kind, into 
 pii-rivals: requirements/benchmark.lock ## install the engines that pii-report compares ours with
 	$(PYTHON) -m venv .venv-benchmark && .venv-benchmark/bin/pip install -q --no-deps --require-hashes -r requirements/benchmark.lock
 
+check-manifests: requirements/manifests.lock ## compare deploy/kubernetes with the schemas of Kubernetes
+	$(PYTHON) -m venv .venv-manifests && .venv-manifests/bin/pip install -q --no-deps --require-hashes -r requirements/manifests.lock
+	sh .ci/check_manifests.sh
+
 lock: ## renew requirements/*.lock (needs uv)
 	sh requirements/lock.sh --upgrade
 
@@ -82,4 +86,4 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.lock requirements/clients-mc
 	@sh e2e-tests/clients/install.sh
 	@touch $@
 
-.PHONY: help run demo token admin reset check test test-compose test-compose-deep test-deep test-ops test-clients docs pii-report pii-rivals lock
+.PHONY: help run demo token admin reset check test test-compose test-compose-deep test-deep test-ops test-clients docs pii-report pii-rivals check-manifests lock

@@ -34,3 +34,4 @@ compile build --group pyproject.toml:build --constraint requirements/dev.lock
 compile clients requirements/clients.in --constraint requirements/dev.lock
 compile clients-mcp1 requirements/clients-mcp1.in
 compile benchmark requirements/benchmark.in
+compile manifests requirements/manifests.in
