@@ -187,7 +187,7 @@ def test_the_last_way_to_sign_in_cannot_be_removed(
     provider.claims |= {"sub": "account page", "groups": ["staff"]}
     employee.grant_with_provider(Request("app"))
     page = follow(employee, employee.http.get("/account"))
-    assert "company" in page.text
+    assert page.text.count("Company account") == 2, "the session and the way to sign in, with the declared name"
     assert "remove_method" not in page.text
     fields = {**Page(page.text).fields, "action": "remove_method", "target": "company"}
     press(employee, fields)

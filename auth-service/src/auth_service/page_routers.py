@@ -112,6 +112,7 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
             revocation=parts.grant_revocation,
             clock=parts.clock,
         ),
+        connections=parts.connections,
         browser_keys=browser_keys,
         pages=pages,
         random_bytes=parts.random_bytes,
