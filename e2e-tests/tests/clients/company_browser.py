@@ -39,10 +39,10 @@ class Browser:
     issuer: str
     http: httpx2.Client
 
-    def tokens(self, scope: str) -> dict[str, Any]:
-        """The token response for an authorization request of the app."""
+    def tokens(self, scope: str, *, resource: str | None = None) -> dict[str, Any]:
+        """The token response for an authorization request of the app, by default for the default resource."""
         verifier = secrets.token_urlsafe(48)
-        address, answer = self._visit(self._authorization_url(scope, verifier))
+        address, answer = self._visit(self._authorization_url(scope, verifier, resource))
         assert address.startswith(CALLBACK), answer.text
         (code,) = parse_qs(urlsplit(address).query)["code"]
         form = {
@@ -68,7 +68,7 @@ class Browser:
         page = Form(self.http.get(f"{provider}/session/end").text)
         assert self.http.post(page.action, data={**page.fields, "logout": "yes"}).status_code == 303
 
-    def _authorization_url(self, scope: str, verifier: str) -> str:
+    def _authorization_url(self, scope: str, verifier: str, resource: str | None = None) -> str:
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "client_id": "app",
@@ -77,6 +77,7 @@ class Browser:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
             "scope": scope,
+            **({"resource": resource} if resource is not None else {}),
         }
         return f"{self.issuer}/oauth2/authorize?{urlencode(query)}"
 
