@@ -45,6 +45,16 @@ def signatures_per_second(seconds: int) -> float:
 
 
 def start_service(folder: Path, port: int, redis_url: str) -> Server:
+    return Server(port, [service_program(), "serve"], environment=service_environment(folder, port, redis_url))
+
+
+def service_program() -> str:
+    """The command of auth-service."""
+    return str(Path(sys.executable).with_name("auth-service"))
+
+
+def service_environment(folder: Path, port: int, redis_url: str) -> dict[str, str]:
+    """The environment of auth-service, whose secrets are written to the folder."""
     secret_files = {
         "kek": Keyring.generate().dump(),
         "pepper": secrets.token_urlsafe(32),
@@ -52,7 +62,7 @@ def start_service(folder: Path, port: int, redis_url: str) -> Server:
     }
     for name, content in secret_files.items():
         (folder / name).write_text(content)
-    environment = {
+    return {
         **os.environ,
         "AUTH_DEMO": "true",
         "AUTH_PORT": str(port),
@@ -64,8 +74,6 @@ def start_service(folder: Path, port: int, redis_url: str) -> Server:
         "AUTH_LOG_LEVEL": "error",
         "SECURITY_AUDIT_DIR": str(folder / "audit"),
     }
-    auth_service = Path(sys.executable).with_name("auth-service")
-    return Server(port, [str(auth_service), "serve"], environment=environment)
 
 
 async def run(service: Server, rounds: int, seconds: int) -> dict[str, Any]:

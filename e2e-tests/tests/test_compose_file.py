@@ -47,7 +47,7 @@ class TestEveryContainer:
 
     def test_is_limited(self, name: str) -> None:
         assert 0 < SERVICES[name]["pids_limit"] <= 256
-        assert re.fullmatch(r"\d+m", SERVICES[name]["mem_limit"])
+        assert re.fullmatch(r"\d+m|\$\{MEMORY_[A-Z]+:-\d+m\}", SERVICES[name]["mem_limit"])
 
     def test_has_an_init(self, name: str) -> None:
         assert SERVICES[name]["init"] is True

@@ -24,6 +24,7 @@ from local_stack.loopback_issuer import LoopbackIssuer
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
 from security_common.cli.setup import make_secrets
+from security_common.settings import SettingInvalid
 
 pytestmark = pytest.mark.anyio
 
@@ -212,6 +213,28 @@ def test_a_program_for_several_people_has_to_be_trusted(tmp_path: Path) -> None:
         start("https://auth.example.com")
     assert "gateway-service bridge" in raised.value.hint
     start("https://auth.example.com", trust="same-user")
+
+
+def test_a_program_is_refused_with_several_workers(tmp_path: Path) -> None:
+    """Each worker would start the program of a caller once more."""
+    make_secrets(tmp_path / "secrets")
+    file = tmp_path / "gateway.yaml"
+    security = {"audit_dir": tmp_path, "encryption_key_file": tmp_path / "secrets/mcp/data_keyring"}
+
+    def start(workers: int, upstream: dict[str, Any]) -> None:
+        file.write_text(yaml.safe_dump({"upstreams": {"crm": upstream}}))
+        create_app(GatewaySettings(upstreams=file, workers=workers, security=security), load_declaration(file, {}))
+
+    with pytest.raises(DeclarationInvalid, match="crm is a program, which 2 workers would each start") as raised:
+        start(2, program())
+    assert "GATEWAY_WORKERS=1" in raised.value.hint
+    start(1, program())
+    start(2, {"url": "http://localhost:9/mcp"})
+
+
+def test_several_workers_need_a_key_for_what_they_seal() -> None:
+    with pytest.raises(SettingInvalid, match="several GATEWAY_WORKERS need a key"):
+        GatewaySettings(workers=2)
 
 
 @pytest.fixture

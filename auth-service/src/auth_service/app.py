@@ -102,6 +102,7 @@ def create_app(
         serves_docs=settings.shows_api_docs(demo=settings.demo),
     )
     app.state.parts, app.state.readiness = parts, readiness
+    app.state.metrics_registry = parts.metrics.registry
     app.add_endpoints(
         _make_endpoints(parts, readiness),
         issuer=settings.issuer,

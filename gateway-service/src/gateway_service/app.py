@@ -95,6 +95,7 @@ def create_app(settings: GatewaySettings, declaration: GatewayDeclaration) -> Fa
     _add_guard(app, gateway)
     app.add_middleware(MeasuredRequests, metrics=gateway.metrics.requests)  # the last one is the outermost
     app.state.readiness = gateway.readiness
+    app.state.metrics_registry = gateway.metrics.registry
     app.state.journal = gateway.journal
     return app
 

@@ -91,6 +91,7 @@ class GenerationMaker:
         Raises `SecurityError` if a policy needs a key that is not configured, or a program must not be run.
         """
         declaration.require_trusted_programs(is_local=self.settings.is_local)
+        declaration.require_programs_in_one_process(self.settings.worker_count)
         if PIIPolicy.ENCRYPT in declaration.policies:
             self.dependencies.require_encryption_key()
         configuration = self.dependencies.detector.configuration

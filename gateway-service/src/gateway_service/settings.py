@@ -1,12 +1,14 @@
 """The settings of the gateway, with the prefix GATEWAY_. Secrets are read from files; none has a default."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from security_common.secret_files import SecretFile
 from security_common.service.resource_server_settings import PublicUrl, ResourceServerSettings
+from security_common.settings import SettingProblem
 from security_common.tokens import TrustedIssuer
 
 __all__ = ["ACCESS_SCOPE", "SERVICE", "GatewaySettings"]
@@ -53,6 +55,16 @@ class GatewaySettings(ResourceServerSettings):
     refresh_seconds: float = Field(
         default=300.0, ge=1, description="Seconds between two requests for the tool list of an upstream."
     )
+
+    @model_validator(mode="after")
+    def _check_workers(self) -> Self:
+        has_key = self.security.encryption_key_file is not None or self.security.encryption_key is not None
+        if self.worker_count > 1 and not has_key:
+            raise SettingProblem(
+                "several GATEWAY_WORKERS need a key: each of them opens what another one has sealed for a client",
+                hint="set SECURITY_ENCRYPTION_KEY_FILE; `security-common setup` creates the file",
+            )
+        return self
 
     @property
     def lock_file(self) -> Path:

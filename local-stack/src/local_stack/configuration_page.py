@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
@@ -84,8 +85,10 @@ def _type(annotation: Any, language: Language) -> str:
     inner = [kind for kind in get_args(annotation) if kind is not type(None)]
     if get_origin(annotation) is Literal:
         return f" {translate('or', language)} ".join(f"`{choice}`" for choice in inner)
-    if get_origin(annotation) is Annotated or type(None) in get_args(annotation):
+    if get_origin(annotation) is Annotated:
         return _type(inner[0], language)
+    if get_origin(annotation) in (Union, UnionType):
+        return f" {translate('or', language)} ".join(_type(kind, language) for kind in inner)
     return translate(_NAMES.get(annotation, "JSON"), language)
 
 

@@ -95,6 +95,7 @@ def create_app(settings: ResourceSettings) -> FastAPI:
     _add_guard(app, core, tool_scopes, open_prefixes=_open_prefixes(settings, has_audit_page=audit_page is not None))
     app.add_middleware(MeasuredRequests, metrics=core.metrics.requests)  # the last one is the outermost
     app.state.readiness = core.tool_dependencies.readiness
+    app.state.metrics_registry = core.metrics.registry
     return app
 
 

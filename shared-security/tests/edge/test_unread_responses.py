@@ -134,6 +134,23 @@ async def test_a_few_pipelined_requests_are_answered(serve):
     assert received.count(b"HTTP/1.1 200 ") == limits.MAX_PIPELINED_REQUESTS
 
 
+async def test_a_server_that_drains_closes_each_connection_after_its_next_response(serve):
+    protocol = limits.bounded_connections(per_address=0, trusted_proxies=())
+    server = await serve(protocol)
+    loop = asyncio.get_running_loop()
+    with server.connect() as client:
+        await loop.sock_sendall(client, REQUEST)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            first = await loop.sock_recv(client, 1000)
+            protocol.closes_after_response = True
+            await loop.sock_sendall(client, REQUEST)
+            last = await receive_all(client)
+    assert b"connection: close" not in first
+    assert last.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in last
+    assert not limits.BoundedConnection.closes_after_response, "other servers of the process do not drain"
+
+
 async def test_connections_per_address_are_limited(serve):
     server = await serve(limits.bounded_connections(per_address=3, trusted_proxies=()))
     with contextlib.ExitStack() as opened:

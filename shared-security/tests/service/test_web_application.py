@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from prometheus_client import CollectorRegistry
 
 from security_common.edge import Edge, EdgeLimits, HttpResponse
-from security_common.service import health
+from security_common.service import readiness as readiness_checks
 from security_common.service.health import Readiness, ReadinessResult, health_router
 from security_common.service.request_metrics import MeasuredRequests, RequestMetrics
 from security_common.service.web_application import WebApplication, icon_router
@@ -158,7 +158,7 @@ async def test_readiness_fails_while_the_service_drains(serve):
 
 
 async def test_a_check_that_hangs_fails_in_time(monkeypatch):
-    monkeypatch.setattr(health, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(readiness_checks, "CHECK_SECONDS", 0.05)
 
     async def hang() -> ReadinessResult:
         await asyncio.Event().wait()

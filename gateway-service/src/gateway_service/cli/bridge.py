@@ -16,7 +16,8 @@ from gateway_service.upstreams.stdio_transport import StdioTransport
 from security_common.errors import SecurityError
 from security_common.pii import open_pii_detector
 from security_common.secret_files import read_secret_file
-from security_common.service.server import bind_socket, server_config
+from security_common.service.listening_socket import bind_socket
+from security_common.service.server import server_config
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.web_urls import is_loopback_host
 

@@ -2,20 +2,18 @@
 
 import asyncio
 import gc
-import logging
 import os
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from gateway_service.declaration import DeclarationInvalid, GatewayDeclaration, load_declaration
 from gateway_service.settings import SERVICE, GatewaySettings
 from security_common.cli import run_command_line
-from security_common.service import configure_logs, print_check_results, redis_for_command
-from security_common.service import serve as serve_application
-from security_common.setting_names import unknown_setting_notices
+from security_common.service import configure_logs, print_check_results, redis_for_command, run_service
 
 __all__ = ["main"]
 
@@ -37,15 +35,13 @@ def serve() -> None:
 
     Example: GATEWAY_UPSTREAMS=gateway.yaml gateway-service serve
     """
-    settings = GatewaySettings()
-    declaration = _declaration(settings)
+    run_service(GatewaySettings, service=SERVICE, load=_load)
+
+
+def _load() -> Callable[[GatewaySettings], Any]:
     from gateway_service.app import create_app  # noqa: PLC0415 - too slow to import for --help
 
-    configure_logs(settings, service=SERVICE)
-    for notice in unknown_setting_notices([GatewaySettings], os.environ):
-        logging.getLogger("gateway_service").warning(notice)
-    application = create_app(settings, declaration)
-    serve_application(application, settings, on_drain=application.state.readiness.start_draining)
+    return lambda settings: create_app(settings, _declaration(settings))
 
 
 @app.command

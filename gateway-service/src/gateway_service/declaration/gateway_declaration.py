@@ -187,6 +187,15 @@ class GatewayDeclaration:
                     "or set `run: {trust: same-user}`",
                 )
 
+    def require_programs_in_one_process(self, workers: int) -> None:
+        """Raises `DeclarationInvalid` for a program if several processes would each start it for the same caller."""
+        for each in self.upstreams:
+            if each.program is not None and workers > 1:
+                raise DeclarationInvalid(
+                    f"{each.name} is a program, which {workers} workers would each start for the same caller",
+                    hint="set GATEWAY_WORKERS=1, or run it with `gateway-service bridge` and name its URL",
+                )
+
     @property
     def rules(self) -> list[ToolRule]:
         """Every rule, with that of each upstream that declares none."""

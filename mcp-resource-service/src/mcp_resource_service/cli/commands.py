@@ -3,20 +3,17 @@
 import asyncio
 import gc
 import json
-import logging
-import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from mcp_resource_service.settings import ResourceSettings
+from mcp_resource_service.settings import SERVICE, ResourceSettings
 from security_common.cli import run_command_line
-from security_common.service import configure_logs, print_check_results
-from security_common.service import serve as serve_application
-from security_common.setting_names import unknown_setting_notices
+from security_common.service import print_check_results, run_service
 
 __all__ = ["main"]
 
@@ -39,14 +36,13 @@ def serve() -> None:
 
     Example: MCP_PORT=9082 mcp-resource-service serve
     """
-    settings = ResourceSettings()
-    from mcp_resource_service.app import SERVICE, create_app  # noqa: PLC0415 - imports FastMCP, too slow for --help
+    run_service(ResourceSettings, service=SERVICE, load=_load)
 
-    configure_logs(settings, service=SERVICE)  # after the import, because FastMCP installs a handler
-    for notice in unknown_setting_notices([ResourceSettings], os.environ):
-        logging.getLogger("mcp_resource_service").warning(notice)
-    application = create_app(settings)
-    serve_application(application, settings, on_drain=application.state.readiness.start_draining)
+
+def _load() -> Callable[[ResourceSettings], Any]:
+    from mcp_resource_service.app import create_app  # noqa: PLC0415 - imports FastMCP, too slow for --help
+
+    return create_app
 
 
 @app.command

@@ -38,6 +38,10 @@ class BoundedConnection(HttpToolsProtocol):
     A larger head that arrives in a single read reaches the application, which refuses it.
     """
 
+    closes_after_response = False
+    """Whether the server drains: every response then closes its connection (`Connection: close`), so that clients
+    continue at another process. Set on the class, for all connections of a server."""
+
     _is_in_head = True
     _head_bytes = 0
     _is_refused = False  # further data is ignored
@@ -92,6 +96,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_in_head = False
         self._cancel_head_deadline()
         super().on_headers_complete()
+        if self.closes_after_response:
+            self.cycle.keep_alive = False
 
     def pause_writing(self) -> None:
         """More than 64 KiB wait for the client; `resume_writing` is called when 16 KiB are left."""

@@ -12,7 +12,10 @@
     operator_session          Redis and the audit journal for commands that change something
     sessions                  sessions of browsers in Redis
     logs                      JSON lines, or readable lines on a terminal
-    server                    uvicorn: socket, drain, garbage collector
+    running                   a service as one process, or as several
+    workers                   several processes on one listening socket
+    listening_socket          the socket that a service listens on
+    server                    uvicorn: drain, garbage collector
     metrics_server            Prometheus metrics on a separate port
     doctor                    results of checks and their output
     issuer_checks             what a doctor checks at an issuer
@@ -37,6 +40,7 @@ from security_common.cookies import ServiceCookies
 from security_common.secret_files import SecretMissing, read_secret, require_secret_file
 from security_common.service.doctor import CheckResult, print_check_results
 from security_common.service.key_check_values import secrets_in_use
+from security_common.service.listening_socket import PortTaken
 from security_common.service.logs import configure_logs
 from security_common.service.metrics_server import serving_metrics
 from security_common.service.operator_session import (
@@ -54,7 +58,7 @@ from security_common.service.redis_identity import (
     StateMismatch,
     redis_identity_of_service,
 )
-from security_common.service.server import PortTaken, serve
+from security_common.service.running import run_service
 from security_common.service.sessions import SessionStore
 from security_common.service.settings import ServiceSettings, TextList, check_exact_url, check_public_url
 from security_common.service.trusted_issuer_settings import read_trusted_issuers
@@ -91,7 +95,7 @@ __all__ = [
     "redis_for_command",
     "redis_identity_of_service",
     "require_secret_file",
+    "run_service",
     "secrets_in_use",
-    "serve",
     "serving_metrics",
 ]

@@ -21,8 +21,8 @@ from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
 from security_common.messages import translate_message
 from security_common.secret_files import ExposedSecret, find_exposed_secrets, find_short_keys
+from security_common.service.listening_socket import bind_socket
 from security_common.service.redis_connection import explain_failure
-from security_common.service.server import bind_socket
 from security_common.service.settings import ServiceSettings
 from security_common.setting_names import find_unknown_settings, variable_name
 from security_common.settings import SecuritySettings

@@ -5,72 +5,17 @@ GET /readyz  200 {"status": "ready",     "checks": {"journal": {"ok": true, "not
 503 {"status": "not ready", "checks": {...}}   with Retry-After
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import cast
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from security_common.service.read_routes import add_read_route
+from security_common.service.readiness import Readiness, ReadinessCheck, ReadinessResult
 
 __all__ = ["Readiness", "ReadinessCheck", "ReadinessResult", "health_router"]
 
-CHECK_SECONDS = 1.5
-"""Less than the three seconds of container health checks. Kubernetes probes wait one second by default: set
-timeoutSeconds: 2.
-"""
 _RETRY_SECONDS = "1"
-
-
-@dataclass(frozen=True, slots=True)
-class ReadinessResult:
-    """The result of one check. A `required` one decides on readiness; `note` explains what to do."""
-
-    ok: bool
-    required: bool = True
-    note: str = ""
-
-
-ReadinessCheck: TypeAlias = Callable[[], ReadinessResult | Awaitable[ReadinessResult]]
-
-
-class Readiness:
-    """Runs the checks of a service by name, all at the same time. The check `process` fails while the service stops."""
-
-    def __init__(
-        self,
-        checkers: Mapping[str, ReadinessCheck],
-        *,
-        further: Callable[[], Mapping[str, ReadinessCheck]] | None = None,
-    ) -> None:
-        """`further` returns the checks of parts that change while the service runs."""
-        self._checkers = dict(checkers)
-        self._further = further
-        self._is_draining = False
-
-    def start_draining(self) -> None:
-        """Makes readiness fail while requests are still answered, so that load balancers stop sending them."""
-        self._is_draining = True
-
-    async def checks(self) -> dict[str, ReadinessResult]:
-        """Every check by name. One without a result in time counts as failed, also for readiness."""
-        checkers = {**self._checkers, **(self._further() if self._further is not None else {})}
-        results = await asyncio.gather(*(_run(checker) for checker in checkers.values()))
-        process = ReadinessResult(not self._is_draining, note="the service is stopping" if self._is_draining else "")
-        return {"process": process, **dict(zip(checkers, results, strict=True))}
-
-
-async def _run(checker: ReadinessCheck) -> ReadinessResult:
-    result = checker()
-    if isinstance(result, ReadinessResult):
-        return result
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await result
-    except TimeoutError:
-        return ReadinessResult(ok=False, note=f"no result after {CHECK_SECONDS:g} seconds")
 
 
 def health_router(readiness: Readiness) -> APIRouter:

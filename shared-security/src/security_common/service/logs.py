@@ -19,11 +19,15 @@ _MAX_VALUE_CHARACTERS = 16_000
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
-def configure_logs(settings: ServiceSettings, *, service: str) -> None:
-    """Sends the records of structlog and of the standard library through one formatter, for the whole process."""
+def configure_logs(settings: ServiceSettings, *, service: str, worker: int | None = None) -> None:
+    """Sends the records of structlog and of the standard library through one formatter, for the whole process.
+
+    `worker` is the number of this process, if the service has several (`workers`).
+    """
+    origin = {"service": service} if worker is None else {"service": service, "worker": worker}
 
     def name_service(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event["service"] = service
+        event.update(origin)
         return event
 
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())

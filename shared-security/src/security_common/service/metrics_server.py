@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from security_common.service.server import PortTaken
+from security_common.service.listening_socket import PortTaken
 from security_common.service.settings import ServiceSettings
 
 __all__ = ["serving_metrics"]

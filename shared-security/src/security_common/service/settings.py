@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from security_common.secret_files import SecretFile
+from security_common.service.available_cores import available_cores
 from security_common.settings import SecuritySettings, Settings
 from security_common.web_urls import is_loopback_url, parse_web_url
 
@@ -96,8 +97,8 @@ class ServiceSettings(Settings):
     connections_per_address: int = Field(
         default=500,
         ge=0,
-        description="How many connections one client address (an IPv6 network of 64 bits) may have at once. 0 means no"
-        " limit. Trusted proxies are not limited.",
+        description="How many connections one client address (an IPv6 network of 64 bits) may have at once, at each of"
+        " the service's processes. 0 means no limit. Trusted proxies are not limited.",
     )
     documentation_url: str = Field(
         default="https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization",
@@ -112,16 +113,26 @@ class ServiceSettings(Settings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged."
     )
+    workers: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
+        default=1,
+        description="How many processes answer requests on this port (docs/reliability.md). auto: one for each core"
+        " that the service may use.",
+    )
     drain_seconds: float = Field(
         default=0.0,
         ge=0,
         le=60,
         description="How long requests are still answered after SIGTERM, in seconds. /readyz answers 503 meanwhile, so"
-        " that load balancers send no more requests.",
+        " that load balancers send no more requests, and every response closes its connection.",
     )
     security: SecuritySettings = Field(
         default_factory=SecuritySettings, description="Settings of the library, read from SECURITY_ variables."
     )
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes answer requests."""
+        return available_cores() if self.workers == "auto" else self.workers
 
     def shows_api_docs(self, *, demo: bool) -> bool:
         """Whether `/docs` is served; `demo` is whether the service runs in demo mode."""
