@@ -5,24 +5,16 @@ signature is checked as that of an ID token. Assertions that are bound to a key 
 refused: the access token would lose what they demand. `act` is kept.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from auth_service.federation.id_token_rules import (
-    IdTokenContext,
-    check_issuer,
-    check_subject,
-    check_tenant,
-    is_subject,
-    number_claim,
-)
+from auth_service.federation.foreign_tokens import find_time_problem, lifetime_seconds_of
+from auth_service.federation.id_token_rules import IdTokenContext, check_issuer, check_subject, check_tenant, is_subject
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
 from auth_service.tokens.issued_tokens import ACTOR_CLAIM, MAX_ACTORS
 
 __all__ = [
-    "ID_JAG_CLOCK_TOLERANCE_SECONDS",
     "ID_JAG_PROFILE",
     "ID_JAG_RULES",
     "ID_JAG_TYPE",
@@ -36,7 +28,6 @@ __all__ = [
 
 ID_JAG_TYPE = "oauth-id-jag+jwt"
 ID_JAG_PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag"
-ID_JAG_CLOCK_TOLERANCE_SECONDS = 30
 
 _MAX_LIFETIME_SECONDS = 600
 _MAX_ID_CHARACTERS = 256
@@ -82,18 +73,10 @@ def check_client(context: IdJagContext) -> None:
 
 
 def check_times(context: IdJagContext) -> None:
-    expires_at, issued_at = number_claim(context.claims, "exp"), number_claim(context.claims, "iat")
-    not_before = number_claim(context.claims, "nbf") if "nbf" in context.claims else issued_at
-    latest = context.now + ID_JAG_CLOCK_TOLERANCE_SECONDS
-    if expires_at is None or not math.isfinite(expires_at):
-        raise bad_id_jag("exp is missing, or not a time")
-    if expires_at + ID_JAG_CLOCK_TOLERANCE_SECONDS <= context.now:
-        raise bad_id_jag("exp is past")
-    if issued_at is None or not math.isfinite(issued_at) or issued_at > latest:
-        raise bad_id_jag("iat is missing, or in the future: compare the clocks")
-    if not_before is None or not not_before <= latest:
-        raise bad_id_jag("nbf is not a time, or in the future: compare the clocks")
-    if expires_at - issued_at > _MAX_LIFETIME_SECONDS:
+    problem = find_time_problem(context.claims, context.now)
+    if problem:
+        raise bad_id_jag(problem)
+    if lifetime_seconds_of(context.claims) > _MAX_LIFETIME_SECONDS:
         raise bad_id_jag("it is valid for more than ten minutes")
 
 

@@ -11,20 +11,12 @@ from typing import Any, cast
 
 from authlib.oidc.core.util import create_half_hash
 
+from auth_service.federation.foreign_tokens import find_time_problem
 from auth_service.federation.identity_provider import IdentityProvider
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
 
-__all__ = [
-    "ID_TOKEN_RULES",
-    "REFRESHED_ID_TOKEN_RULES",
-    "IdTokenContext",
-    "check_id_token",
-    "is_subject",
-    "number_claim",
-    "subject_of",
-]
+__all__ = ["ID_TOKEN_RULES", "REFRESHED_ID_TOKEN_RULES", "IdTokenContext", "check_id_token", "is_subject", "subject_of"]
 
-_CLOCK_TOLERANCE_SECONDS = 30
 _MAX_AGE_SECONDS = 600
 _MAX_SUBJECT_CHARACTERS = 255
 
@@ -66,16 +58,9 @@ def check_audience(context: IdTokenContext) -> None:
 
 
 def check_times(context: IdTokenContext) -> None:
-    expires_at, issued_at = number_claim(context.claims, "exp"), number_claim(context.claims, "iat")
-    if expires_at is None or expires_at + _CLOCK_TOLERANCE_SECONDS <= context.now:
-        raise _bad("exp is missing or past")
-    if issued_at is None or issued_at > context.now + _CLOCK_TOLERANCE_SECONDS:
-        raise _bad("iat is missing, or in the future: compare the clocks")
-    if issued_at < context.now - _MAX_AGE_SECONDS:
-        raise _bad("iat is more than ten minutes ago")
-    not_before = number_claim(context.claims, "nbf")
-    if not_before is not None and not_before > context.now + _CLOCK_TOLERANCE_SECONDS:
-        raise _bad("nbf is in the future: compare the clocks")
+    problem = find_time_problem(context.claims, context.now, max_age_seconds=_MAX_AGE_SECONDS)
+    if problem:
+        raise _bad(problem)
 
 
 def check_nonce(context: IdTokenContext) -> None:
@@ -132,17 +117,6 @@ def subject_of(claims: Mapping[str, Any], provider: IdentityProvider) -> str:
 def is_subject(text: str) -> bool:
     """Whether the text can be a subject (OpenID Connect Core section 2)."""
     return 0 < len(text) <= _MAX_SUBJECT_CHARACTERS and text.isprintable()
-
-
-def number_claim(claims: Mapping[str, Any], name: str) -> float | None:
-    """The claim as a number; None if it is absent, something else, or too large for a number."""
-    value = claims.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
 
 
 def _bad(description: str) -> ProviderFailure:

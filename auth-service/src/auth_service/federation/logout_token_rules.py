@@ -6,18 +6,19 @@ The signature, the issuer and the audience are checked as those of an ID token.
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from auth_service.federation.id_token_rules import IdTokenContext, check_audience, check_issuer, number_claim
+from auth_service.federation.foreign_tokens import CLOCK_TOLERANCE_SECONDS, find_time_problem
+from auth_service.federation.id_token_rules import IdTokenContext, check_audience, check_issuer
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
 
 __all__ = ["LOGOUT_EVENT", "LOGOUT_TOKEN_LIFETIME_SECONDS", "LOGOUT_TOKEN_RULES", "bad_logout_token", "session_id_of"]
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
-LOGOUT_TOKEN_LIFETIME_SECONDS = 420
+_MAX_AGE_SECONDS = 300
+
+LOGOUT_TOKEN_LIFETIME_SECONDS = _MAX_AGE_SECONDS + 2 * CLOCK_TOLERANCE_SECONDS
 """How long a logout token can be valid: the age that is accepted, and the tolerance for clocks at both ends."""
 
-_CLOCK_TOLERANCE_SECONDS = 30
-_MAX_AGE_SECONDS = 300
 _MAX_ID_CHARACTERS = 255
 # Providers that are older than the type `logout+jwt` sign these tokens without a type, or as `JWT`.
 _TYPES = frozenset({"jwt", "logout+jwt", "application/logout+jwt"})
@@ -31,13 +32,9 @@ def check_type(context: IdTokenContext) -> None:
 
 
 def check_times(context: IdTokenContext) -> None:
-    expires_at, issued_at = number_claim(context.claims, "exp"), number_claim(context.claims, "iat")
-    if expires_at is None or expires_at + _CLOCK_TOLERANCE_SECONDS <= context.now:
-        raise bad_logout_token("exp is missing or past")
-    if issued_at is None or issued_at > context.now + _CLOCK_TOLERANCE_SECONDS:
-        raise bad_logout_token("iat is missing, or in the future: compare the clocks")
-    if issued_at < context.now - _MAX_AGE_SECONDS - _CLOCK_TOLERANCE_SECONDS:
-        raise bad_logout_token("iat is more than five minutes ago")
+    problem = find_time_problem(context.claims, context.now, max_age_seconds=_MAX_AGE_SECONDS)
+    if problem:
+        raise bad_logout_token(problem)
 
 
 def check_event(context: IdTokenContext) -> None:

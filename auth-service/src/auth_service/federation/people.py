@@ -24,7 +24,8 @@ from auth_service.accounts.claim_rules import (
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
 from auth_service.declared_providers import AccountPolicy, ProviderKind
-from auth_service.federation.id_token_rules import number_claim, subject_of
+from auth_service.federation.foreign_tokens import number_claim
+from auth_service.federation.id_token_rules import subject_of
 from auth_service.federation.identity_provider import IdentityProvider
 from auth_service.protocol import Clock, RandomBytes, new_user_id
 from auth_service.web.visible_names import visible_name

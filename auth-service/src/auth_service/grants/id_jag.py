@@ -7,7 +7,6 @@ user sees no page here. The access token belongs to the same account as a sign-i
 that were used.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,8 @@ from auth_service.errors import (
     InvalidTarget,
     TemporarilyUnavailable,
 )
-from auth_service.federation.id_jag_rules import ID_JAG_CLOCK_TOLERANCE_SECONDS, actor_of, bad_id_jag, texts_of
+from auth_service.federation.foreign_tokens import mark_used
+from auth_service.federation.id_jag_rules import actor_of, bad_id_jag, texts_of
 from auth_service.federation.identity_provider import IdentityProvider
 from auth_service.federation.people import People, Person, PersonRefused, authenticated_at, methods_of
 from auth_service.federation.provider_connection import ProviderConnection
@@ -199,9 +199,7 @@ class IdJagRedemption:
 
     async def _mark_used(self, claims: Mapping[str, Any]) -> None:
         """Raises `ProviderFailure` if a replica has accepted this assertion before, of any client."""
-        lifetime_seconds = math.ceil(claims["exp"] - self.clock()) + ID_JAG_CLOCK_TOLERANCE_SECONDS + 1
-        digest = hashlib.sha256(f"{claims['iss']}\n{claims['jti']}".encode()).hexdigest()
-        if not await self.redis.set(_USED + digest, "1", nx=True, ex=lifetime_seconds):
+        if not await mark_used(self.redis, _USED, claims, self.clock()):
             raise bad_id_jag("it was used before")
 
     async def _record_new_account(self, request: TokenRequest, person: Person) -> None:

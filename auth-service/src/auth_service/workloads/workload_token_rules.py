@@ -1,23 +1,15 @@
 """The rules for the claims of a workload's token (RFC 7523 section 3), one function for each."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from auth_service.declared_workloads import DeclaredWorkloadIssuer
-from auth_service.federation.id_token_rules import number_claim
+from auth_service.federation.foreign_tokens import find_time_problem, lifetime_seconds_of
 from security_common.errors import SecurityError
 
-__all__ = [
-    "CLOCK_TOLERANCE_SECONDS",
-    "WORKLOAD_TOKEN_RULES",
-    "WorkloadRefused",
-    "WorkloadToken",
-    "check_workload_token",
-]
+__all__ = ["WORKLOAD_TOKEN_RULES", "WorkloadRefused", "WorkloadToken", "check_workload_token"]
 
-CLOCK_TOLERANCE_SECONDS = 30
 _MAX_SUBJECT_CHARACTERS = 1000
 _MAX_ID_CHARACTERS = 256
 
@@ -65,16 +57,11 @@ def check_audience(token: WorkloadToken) -> None:
 
 
 def check_times(token: WorkloadToken) -> None:
-    expires_at, issued_at = _time(token, "exp"), _time(token, "iat")
-    if expires_at is None or expires_at + CLOCK_TOLERANCE_SECONDS <= token.now:
-        raise WorkloadRefused("exp is missing or past")
-    if issued_at is None or issued_at > token.now + CLOCK_TOLERANCE_SECONDS:
-        raise WorkloadRefused("iat is missing, or in the future: compare the clocks")
-    not_before = _time(token, "nbf") if "nbf" in token.claims else issued_at
-    if not_before is None or not_before > token.now + CLOCK_TOLERANCE_SECONDS:
-        raise WorkloadRefused("nbf is not a time, or in the future: compare the clocks")
+    problem = find_time_problem(token.claims, token.now)
+    if problem:
+        raise WorkloadRefused(problem)
     longest = token.issuer.longest_lifetime_seconds
-    if expires_at - issued_at > longest:
+    if lifetime_seconds_of(token.claims) > longest:
         raise WorkloadRefused(
             f"the token is valid for more than {longest} s",
             hint="request a shorter token, or raise max_lifetime_seconds of the workload issuer in auth.yaml",
@@ -110,12 +97,6 @@ def _single_audience(claims: Mapping[str, Any]) -> str | None:
         values = cast("list[Any]", audience)
         audience = values[0] if len(values) == 1 else None
     return audience if isinstance(audience, str) else None
-
-
-def _time(token: WorkloadToken, name: str) -> float | None:
-    """The claim in seconds since the epoch; None if it is absent or not a time, such as NaN."""
-    value = number_claim(token.claims, name)
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _is_text(value: Any, max_characters: int) -> bool:

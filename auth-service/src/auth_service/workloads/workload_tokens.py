@@ -1,7 +1,5 @@
 """From the token of a workload to the client that it is."""
 
-import hashlib
-import math
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,16 +13,12 @@ from auth_service.audit_recorder import AuditRecorder, RequestSource
 from auth_service.declaration import DeclaredClient
 from auth_service.declared_providers import ClaimCondition
 from auth_service.errors import TemporarilyUnavailable
+from auth_service.federation.foreign_tokens import mark_used
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
 from auth_service.http.metrics import Metrics
 from auth_service.protocol import Clock
 from auth_service.workloads.workload_issuer import WorkloadIssuer
-from auth_service.workloads.workload_token_rules import (
-    CLOCK_TOLERANCE_SECONDS,
-    WorkloadRefused,
-    WorkloadToken,
-    check_workload_token,
-)
+from auth_service.workloads.workload_token_rules import WorkloadRefused, WorkloadToken, check_workload_token
 from security_common.audit import Action, EventType
 from security_common.strict_json import parse_json
 
@@ -123,7 +117,7 @@ class WorkloadTokens:
     async def mark_used(self, workload: Workload, source: RequestSource) -> bool:
         """Records that the workload acts as its client. False if its token was used before and counts only once."""
         declared, claims = workload.issuer.declared, workload.claims
-        if declared.accepts_once and not await self._is_first_use(claims):
+        if declared.accepts_once and not await mark_used(self.redis, _PREFIX, claims, self.clock()):
             self._log_refusal(declared.id, WorkloadRefused("the token was used before"), source)
             return False
         self.metrics.workload_tokens.labels(declared.id, "accepted").inc()
@@ -177,12 +171,6 @@ class WorkloadTokens:
                 hint="compare the claims of the token with `when` below `workloads` in auth.yaml",
             )
         return found.pop()
-
-    async def _is_first_use(self, claims: Mapping[str, Any]) -> bool:
-        """True if no replica has accepted this token before."""
-        lifetime_seconds = math.ceil(claims["exp"] - self.clock()) + CLOCK_TOLERANCE_SECONDS + 1
-        digest = hashlib.sha256(f"{claims['iss']}\n{claims['jti']}".encode()).hexdigest()
-        return bool(await self.redis.set(_PREFIX + digest, "1", nx=True, ex=lifetime_seconds))
 
     def _log_refusal(self, issuer_id: str, refusal: WorkloadRefused, source: RequestSource) -> None:
         self.metrics.workload_tokens.labels(issuer_id, "refused").inc()
