@@ -1,7 +1,7 @@
 """How long the access token of a user who left is accepted: at auth-service, the resource service and the gateway.
 
 It is measured from the moment at which an operator's command disables the user, as a provider's message would.
-`pytest -o log_cli=true --log-cli-level=info` shows the times; docs/revocation.md has measured ones.
+`pytest -o log_cli=true --log-cli-level=info` shows the times; docs/revocation.md has those of the default settings.
 """
 
 import base64
