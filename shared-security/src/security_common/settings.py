@@ -119,6 +119,11 @@ class SecuritySettings(Settings):
     audit_checkpoint_minutes: float = Field(
         default=5.0, gt=0, description="Minutes between signed checkpoints of the journal, even without new events."
     )
+    audit_index_dir: Path | None = Field(
+        default=None,
+        description="Folder of the search index of the audit trail, which is built again when it is lost; unset, next "
+        "to the journals.",
+    )
     time_zone: ZoneInfo = Field(
         default=ZoneInfo("UTC"), description="IANA name of the time zone of the audit page and the monthly report."
     )

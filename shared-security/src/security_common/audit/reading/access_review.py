@@ -11,11 +11,11 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from importlib.resources import files
 from string import Template
 
-from security_common.audit import EventType, Outcome, RecordedEvent
+from security_common.audit import AuditEvent, EventType, Outcome, RecordedEvent
 from security_common.audit.reading.alerts import Language, is_alert, is_new_alert, rule_title
 from security_common.audit.reading.report import rows
 
-__all__ = ["AccessReview", "Month", "review_access"]
+__all__ = ["DOWNLOAD", "Access", "AccessReview", "Month", "review_access"]
 
 WORK_BEGINS, WORK_ENDS = time(7), time(21)
 """Accesses outside these hours and on weekends are counted as unusual."""
@@ -65,6 +65,33 @@ class Month:
         return following.replace(day=1).astimezone(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An event that may be an access to personal data: by whom, from where, to whose data.
+
+    `event` has the other members. `is_unusual` is true outside of the usual hours.
+    """
+
+    event: AuditEvent
+    user_id: str | None
+    source_address: str | None
+    subject_reference: str | None
+    is_unusual: bool
+
+    @property
+    def identifier(self) -> str:
+        return self.user_id or self.event.client_id or UNKNOWN_USER
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether the event lacks the identifier, the source address or the data subject."""
+        has_identifier = self.user_id is not None or self.event.client_id is not None
+        # Lists and downloads are about many data subjects.
+        needs_subject = self.event.task != DOWNLOAD and self.event.event_type != EventType.AUDIT_PAGE
+        has_subject = self.subject_reference is not None or not needs_subject
+        return not (has_identifier and self.source_address is not None and has_subject)
+
+
 @dataclass(slots=True)
 class _User:
     """The accesses of one identifier in the month."""
@@ -96,39 +123,38 @@ class AccessReview:
 
     def add(self, event: RecordedEvent) -> None:
         """Counts one event of the month."""
-        if is_alert(event):
-            if is_new_alert(event):
-                self.alerts[event.reason or ""] += 1
-            return
-        if not (event.contains_pii or event.subject_reference or event.task):
-            return
-        identifier = event.user_id or event.client_id or UNKNOWN_USER
-        task = event.task or event.tool_name or event.event_type
-        self.accesses += 1
-        if self._is_incomplete(event):
-            self.incomplete += 1
-        self.tasks[task] += 1
-        user = self.users.setdefault(identifier, _User())
-        user.accesses += 1
-        if event.outcome is Outcome.REFUSED:
-            user.refused += 1
-        if self._is_unusual(event.timestamp):
-            user.unusual_hours += 1
-        user.tasks[task] += 1
-        if event.subject_reference:
-            user.subjects.add(event.subject_reference)
-        if event.source_address:
-            user.addresses.add(event.source_address)
-        if event.task == DOWNLOAD:
+        access = Access(
+            event, event.user_id, event.source_address, event.subject_reference, self.is_unusual(event.timestamp)
+        )
+        if self.count(access) and event.task == DOWNLOAD:
             self.downloads.append(event)
 
-    def _is_incomplete(self, event: RecordedEvent) -> bool:
-        """Whether the event lacks the identifier, the source address or the data subject."""
-        has_identifier = event.user_id is not None or event.client_id is not None
-        # Lists and downloads are about many data subjects.
-        needs_subject = event.task != DOWNLOAD and event.event_type != EventType.AUDIT_PAGE
-        has_subject = event.subject_reference is not None or not needs_subject
-        return not (has_identifier and event.source_address is not None and has_subject)
+    def count(self, access: Access, times: int = 1) -> bool:
+        """Counts equal events of the month, without the list of downloads. Whether they are accesses."""
+        event = access.event
+        if is_alert(event):
+            if is_new_alert(event):
+                self.alerts[event.reason or ""] += times
+            return False
+        if not (event.contains_pii or access.subject_reference or event.task):
+            return False
+        task = event.task or event.tool_name or event.event_type
+        self.accesses += times
+        if access.is_incomplete:
+            self.incomplete += times
+        self.tasks[task] += times
+        user = self.users.setdefault(access.identifier, _User())
+        user.accesses += times
+        if event.outcome is Outcome.REFUSED:
+            user.refused += times
+        if access.is_unusual:
+            user.unusual_hours += times
+        user.tasks[task] += times
+        if access.subject_reference:
+            user.subjects.add(access.subject_reference)
+        if access.source_address:
+            user.addresses.add(access.source_address)
+        return True
 
     def as_data(self) -> dict[str, object]:
         """JSON-ready figures."""
@@ -219,7 +245,8 @@ class AccessReview:
     def _by_accesses(self) -> list[tuple[str, _User]]:
         return sorted(self.users.items(), key=lambda item: (-item[1].accesses, item[0]))
 
-    def _is_unusual(self, moment: datetime) -> bool:
+    def is_unusual(self, moment: datetime) -> bool:
+        """Whether this time is outside of the usual hours or on a weekend, in the time zone of the reviewer."""
         local = moment.astimezone(self.month.zone)
         return local.weekday() >= 5 or not WORK_BEGINS <= local.time() < WORK_ENDS
 

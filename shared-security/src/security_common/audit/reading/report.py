@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from security_common.audit import Outcome, RecordedEvent
+from security_common.audit import AuditEvent, Outcome, RecordedEvent
 from security_common.audit.reading.alerts import is_new_alert, rule_title
 from security_common.audit.reading.trail_state import TrailState
 
@@ -50,27 +50,43 @@ class SecurityReport:
 
     def add(self, event: RecordedEvent) -> None:
         """Counts one event."""
-        self.since = min(self.since or event.timestamp, event.timestamp)
-        self.until = max(self.until or event.timestamp, event.timestamp)
-        self.events += 1
-        self.with_personal_data += event.contains_pii
-        self.by_type[event.event_type] += 1
-        self.by_outcome[event.outcome] += 1
-        self.by_action[event.action_taken] += 1
-        self.by_pii_kind.update(event.pii_kinds)
-        for counter, name in (
-            (self.by_user, event.user_id),
-            (self.by_client, event.client_id),
-            (self.by_tool, event.tool_name),
-        ):
-            if name:  # the client id is empty if the issuer does not write one
-                counter[name] += 1
+        self.count(event)
+        self.count_user(event.user_id)
+        self.extend_period(event.timestamp, event.timestamp)
+        self.extend_journal(event.journal_id, event.seq, event.seq)
+
+    def count(self, event: AuditEvent, times: int = 1) -> None:
+        """Counts everything but the user of equal events."""
+        self.events += times
+        self.with_personal_data += times if event.contains_pii else 0
+        self.by_type[event.event_type] += times
+        self.by_outcome[event.outcome] += times
+        self.by_action[event.action_taken] += times
+        for kind, findings in event.pii_kinds.items():
+            self.by_pii_kind[kind] += findings * times
+        if event.client_id:  # it is empty if the issuer does not write one
+            self.by_client[event.client_id] += times
+        if event.tool_name:
+            self.by_tool[event.tool_name] += times
         if event.outcome is Outcome.REFUSED:
-            self.refusals[event.reason or event.event_type] += 1
+            self.refusals[event.reason or event.event_type] += times
         if is_new_alert(event):
-            self.alerts[event.reason or "unnamed"] += 1
-        first, last = self.journals.get(event.journal_id, (event.seq, event.seq))
-        self.journals[event.journal_id] = (min(first, event.seq), max(last, event.seq))
+            self.alerts[event.reason or "unnamed"] += times
+
+    def count_user(self, user_id: str | None, times: int = 1) -> None:
+        """Counts events of a user."""
+        if user_id:
+            self.by_user[user_id] += times
+
+    def extend_period(self, first: datetime, last: datetime) -> None:
+        """Extends the period to the times of these events."""
+        self.since = min(self.since or first, first)
+        self.until = max(self.until or last, last)
+
+    def extend_journal(self, journal_id: str, first_seq: int, last_seq: int) -> None:
+        """Extends the first and the last line of a journal in this period."""
+        first, last = self.journals.get(journal_id, (first_seq, last_seq))
+        self.journals[journal_id] = (min(first, first_seq), max(last, last_seq))
 
     def as_data(self) -> dict[str, object]:
         """JSON-ready members, rankings ordered by count."""
@@ -140,8 +156,8 @@ class SecurityReport:
         if self.trail is None or not self.trail.trimmed or self.trail.begins is None:
             return ""
         return (
-            f" The stream begins at {self.trail.begins:%Y-%m-%d %H:%M:%S} UTC: older events are only in the journals "
-            "(`security-common audit report --journals`)."
+            f" The events that can be read here begin at {self.trail.begins:%Y-%m-%d %H:%M:%S} UTC: older ones are "
+            "only in the journals (`security-common audit report --journals`)."
         )
 
     def _keys(self) -> Iterator[str]:

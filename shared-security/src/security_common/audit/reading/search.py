@@ -62,11 +62,12 @@ class EventFilter:
     tool_name: str | None = None
     outcome: Outcome | None = None
     event_type: str | None = None
+    task: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
     def matches(self, event: RecordedEvent) -> bool:
-        named = ("user_id", "issuer", "client_id", "tool_name", "outcome", "event_type")
+        named = ("user_id", "issuer", "client_id", "tool_name", "outcome", "event_type", "task")
         return (
             all(getattr(self, name) is None or getattr(self, name) == getattr(event, name) for name in named)
             and (self.since is None or event.timestamp >= self.since)
