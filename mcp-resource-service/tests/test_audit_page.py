@@ -232,8 +232,8 @@ def test_times_are_in_the_configured_time_zone(page_in_seoul):
     link = first_event_link(page_in_seoul, path)
     listed, detail = page_in_seoul.get(path).text, page_in_seoul.get(link).text
     shown_time = re.search(rf'href="{re.escape(link.replace("&", "&amp;"))}">([^<]+)</a>', listed).group(1)
-    milliseconds = int(link.removeprefix("/audit/events/").partition("-")[0])
-    expected = datetime.fromtimestamp(milliseconds / 1000, ZoneInfo("Asia/Seoul"))
+    microseconds = int(link.removeprefix("/audit/events/").partition("-")[0])
+    expected = datetime.fromtimestamp(microseconds / 1_000_000, ZoneInfo("Asia/Seoul"))
     shown = datetime.strptime(f"{expected:%Y}-{shown_time}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZoneInfo("Asia/Seoul"))
     assert abs((expected - shown).total_seconds()) < 60
     assert "Time (Asia/Seoul)" in listed

@@ -28,6 +28,7 @@ from mcp_resource_service.store_errors import StoreUnavailable
 from mcp_resource_service.tools import LONG_TOOLS, McpEndpoint, ToolDependencies, build_mcp
 from security_common import tool_policy
 from security_common.audit import Journal, link_audit_log, open_journal
+from security_common.audit.event_index.searchable_trail import SearchableTrail
 from security_common.audit.reading import KeyInUse, live_detection
 from security_common.encryption import EncryptionService, open_encryption_service
 from security_common.fastmcp import ServiceUnavailableMiddleware
@@ -62,6 +63,8 @@ class Core:
     http: httpx2.AsyncClient
     journal: Journal
     verifier: TokenVerifier
+    trail_redis: Redis
+    trail: SearchableTrail
     metrics: Metrics
     tool_dependencies: ToolDependencies
 
@@ -114,6 +117,9 @@ def _make_core(settings: ResourceSettings) -> Core:
     redis = connect_redis(settings)
     http = httpx2.AsyncClient(timeout=HTTP_SECONDS)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
+    # It returns bytes: an entry of the stream that is not UTF-8 must not stop the feed of the index.
+    trail_redis = connect_redis(settings, decode=False)
+    trail = SearchableTrail(trail_redis, settings.security, service=SERVICE)
     verifier = TokenVerifier(trusted_issuers(settings), http=http, status_policy=status_policy(settings))
     encryption = open_encryption_service(settings.security)
     detector = open_pii_detector(settings.security)
@@ -131,12 +137,13 @@ def _make_core(settings: ResourceSettings) -> Core:
     metrics.watch_keys(verifier.keys)
     watch_status_lists(metrics.registry, verifier.statuses, prefix="mcp")
     metrics.journal_writable.set_function(lambda: journal.writable)
+    metrics.watch_index(trail.feed)
     started_at = time.monotonic()
     identity = open_redis_identity(settings, redis)
     tool_dependencies = ToolDependencies(
         settings=settings,
         version=version("mcp-oauth2-mcp-resource-service"),
-        redis=redis,
+        trail=trail,
         http=http,
         records=RecordStore(
             redis,
@@ -167,6 +174,8 @@ def _make_core(settings: ResourceSettings) -> Core:
         http=http,
         journal=journal,
         verifier=verifier,
+        trail_redis=trail_redis,
+        trail=trail,
         metrics=metrics,
         tool_dependencies=tool_dependencies,
     )
@@ -205,7 +214,7 @@ def _audit_page(core: Core) -> AuditPage | None:
             settings, settings.audit_page_private_key_file, http=core.http, verifier=core.verifier, clock=time.time
         ),
         sessions=open_sessions(core.redis, cookie_key),
-        redis=core.redis,
+        trail=core.trail,
         journal=core.journal,
         detector=core.tool_dependencies.detector,
         origin=settings.origin,
@@ -244,6 +253,7 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: FastAPI) -> AsyncGenerat
     """The lifespan: opens the parts, and closes them in the opposite order."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(core.redis.aclose)
+        stack.push_async_callback(core.trail_redis.aclose)
         await stack.enter_async_context(core.http)
         await core.journal.start()
         stack.push_async_callback(core.journal.stop)
@@ -252,6 +262,7 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: FastAPI) -> AsyncGenerat
         await stack.enter_async_context(
             live_detection(core.redis, core.journal, core.settings.security, on_alert=core.metrics.count_alert)
         )
+        await stack.enter_async_context(core.trail.running())
         await stack.enter_async_context(endpoint.lifespan())
         stack.enter_context(serving_metrics(core.settings, core.metrics.registry))
         if core.settings.demo:

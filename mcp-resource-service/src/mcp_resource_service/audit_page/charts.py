@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from security_common.audit import Outcome, RecordedEvent
+from security_common.audit import Outcome
+from security_common.audit.event_index.index_reports import EventCount
 from security_common.audit.reading.alerts import is_alert
 
 __all__ = ["BUCKETS", "Bar", "Chart", "Mark", "Series", "count_events", "draw_chart"]
@@ -69,21 +70,18 @@ class Chart:
     total: int
 
 
-def count_events(
-    events: Iterable[RecordedEvent], *, since: datetime, until: datetime
-) -> Mapping[str, tuple[Series, ...]]:
-    """Returns the series of the four charts, the largest first. A bucket is `(until - since) / BUCKETS` long."""
+def count_events(counts: Iterable[EventCount]) -> Mapping[str, tuple[Series, ...]]:
+    """Returns the series of the four charts, the largest first. The counts are those of `BUCKETS` parts of a period."""
     outcomes, reasons, kinds, clients = _Counts(), _Counts(), _Counts(), _Counts()
-    bucket_length = (until - since) / BUCKETS
-    for event in events:
-        bucket = min(BUCKETS - 1, max(0, int((event.timestamp - since) / bucket_length)))
-        outcomes.add(str(Outcome.ALERT if is_alert(event) else event.outcome), bucket)
+    for each in counts:
+        event = each.event
+        outcomes.add(str(Outcome.ALERT if is_alert(event) else event.outcome), each.part, each.count)
         if event.outcome is Outcome.REFUSED:
-            reasons.add(event.reason or event.event_type, bucket)
+            reasons.add(event.reason or event.event_type, each.part, each.count)
         if event.client_id:
-            clients.add(event.client_id, bucket)
-        for kind, count in event.pii_kinds.items():
-            kinds.add(kind, bucket, count)
+            clients.add(event.client_id, each.part, each.count)
+        for kind, findings in event.pii_kinds.items():
+            kinds.add(kind, each.part, findings * each.count)
     return {
         # In a fixed order, so that each outcome always has the same colour.
         "outcomes": tuple(outcomes.series(str(outcome)) for outcome in Outcome),
@@ -99,7 +97,7 @@ class _Counts:
     def __init__(self) -> None:
         self._buckets: defaultdict[str, list[int]] = defaultdict(lambda: [0] * BUCKETS)
 
-    def add(self, name: str, bucket: int, count: int = 1) -> None:
+    def add(self, name: str, bucket: int, count: int) -> None:
         self._buckets[name][bucket] += count
 
     def series(self, name: str) -> Series:

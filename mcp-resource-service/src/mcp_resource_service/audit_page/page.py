@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from fastapi import APIRouter
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from mcp_resource_service.audit_page.trail_pages import MEDIA_TYPES, TrailPages
 from mcp_resource_service.audit_page.trail_query import QUERY_PARAMETERS, parse_query
 from mcp_resource_service.store_errors import StoreUnavailable
 from security_common.audit import Journal
+from security_common.audit.event_index.searchable_trail import SearchableTrail
 from security_common.edge import InvalidRequest, NotFound, Refusal
 from security_common.errors import SecurityError
 from security_common.pii import PIIDetector
@@ -47,7 +47,7 @@ def _parameter(name: str, description: str, *, location: str = "query") -> dict[
 
 
 QUERY = [_parameter(name, description) for name, description in QUERY_PARAMETERS.items()]
-CURSOR = _parameter("cursor", "Position of the event in the stream.", location="path")
+CURSOR = _parameter("cursor", "Time and number of the event, as in the links of the list.", location="path")
 CALLBACK_PARAMETERS = [
     _parameter("code", "Authorization code (RFC 6749 section 4.1.2)."),
     _parameter("state", "The state of the sign-in (RFC 6749 section 4.1.2)."),
@@ -93,7 +93,7 @@ class AuditPage:
         *,
         oauth: OAuthSignIn,
         sessions: Sessions,
-        redis: Redis,
+        trail: SearchableTrail,
         journal: Journal,
         detector: PIIDetector,
         origin: str,
@@ -106,7 +106,7 @@ class AuditPage:
         auditors = AuditorAccess(sessions, cookies, journal, origin=origin, clock=clock)
         self._sign_in_pages = SignInPages(auditors, oauth, self._rendering, clock=clock)
         self._trail_pages = TrailPages(
-            auditors, self._rendering, redis, journal, detector, time_zone=time_zone, clock=clock
+            auditors, self._rendering, trail, journal, detector, time_zone=time_zone, clock=clock
         )
 
     def router(self) -> APIRouter:

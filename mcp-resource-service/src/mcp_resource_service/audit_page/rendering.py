@@ -55,24 +55,13 @@ class Rendering:
         )
 
     def overview(
-        self,
-        query: TrailQuery,
-        *,
-        charts: Sequence[Chart],
-        charted_events: int | None,
-        page: Page,
-        state: TrailState,
-        writable: bool,
+        self, query: TrailQuery, *, charts: Sequence[Chart], page: Page, state: TrailState, writable: bool
     ) -> HTMLResponse:
-        """Renders charts, filters, the table of events, and the state of the audit trail.
-
-        `charted_events` is the number of events in the charts if there are more, else None.
-        """
+        """Renders charts, filters, the table of events, and the state of the audit trail."""
         return self._render(
             "overview.html",
             query,
             charts=charts,
-            charted_events=charted_events,
             page=page,
             state=state,
             sound=writable and state.intact,

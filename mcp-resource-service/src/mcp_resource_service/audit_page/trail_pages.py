@@ -5,17 +5,16 @@ from datetime import UTC, datetime
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from mcp_resource_service.audit_page.auditors import AuditorAccess
-from mcp_resource_service.audit_page.charts import count_events, draw_chart
+from mcp_resource_service.audit_page.charts import BUCKETS, count_events, draw_chart
 from mcp_resource_service.audit_page.rendering import Rendering
 from mcp_resource_service.audit_page.trail_query import PERIODS, TrailQuery, parse_query
 from mcp_resource_service.store_errors import NotFound
 from security_common.audit import Action, Journal, RecordedEvent
-from security_common.audit.reading import each_event, find_event, read_events, read_trail_state
+from security_common.audit.event_index.searchable_trail import SearchableTrail
 from security_common.audit.reading.export import COLUMNS, FORMATS
 from security_common.errors import SecurityError
 from security_common.pii import PIIDetector
@@ -23,7 +22,6 @@ from security_common.pii import PIIDetector
 __all__ = ["MEDIA_TYPES", "TrailPages"]
 
 LISTED_EVENTS = 50
-CHARTED_EVENTS = 20_000
 MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 EXPORT_ACTIONS = {"csv": Action.EXPORTED_CSV, "jsonl": Action.EXPORTED_JSONL}
 # Excel recognizes UTF-8 in a CSV file only by the byte order mark.
@@ -43,7 +41,7 @@ class TrailPages:
         self,
         auditors: AuditorAccess,
         rendering: Rendering,
-        redis: Redis,
+        trail: SearchableTrail,
         journal: Journal,
         detector: PIIDetector,
         *,
@@ -52,7 +50,7 @@ class TrailPages:
     ) -> None:
         self._auditors = auditors
         self._rendering = rendering
-        self._redis = redis
+        self._trail = trail
         self._journal = journal
         self._detector = detector
         self._time_zone = time_zone
@@ -66,20 +64,19 @@ class TrailPages:
             return _redirect_to_sign_in(query)
         now = self._now()
         criteria = query.criteria(now)
-        charted = await read_events(self._redis, criteria, limit=CHARTED_EVENTS)
-        listed = await read_events(self._redis, criteria, limit=LISTED_EVENTS, after=query.after or None)
+        counts = await self._trail.count_by_time(criteria, parts=BUCKETS)
+        listed = await self._trail.page(criteria, limit=LISTED_EVENTS, after=query.after or None)
         await self._auditors.record(request, auditor, Action.LISTED, task="view")
         since = now - PERIODS[query.period]
-        series_by_chart = count_events(charted.events, since=since, until=now)
+        series_by_chart = count_events(counts)
         return self._rendering.overview(
             query,
             charts=[
                 draw_chart(key, series, since=since, until=now, zone=self._time_zone)
                 for key, series in series_by_chart.items()
             ],
-            charted_events=CHARTED_EVENTS if charted.next_token is not None else None,
             page=listed,
-            state=await read_trail_state(self._redis),
+            state=await self._trail.state(),
             writable=self._journal.writable,
         )
 
@@ -89,7 +86,7 @@ class TrailPages:
         auditor = await self._auditors.of_request(request)
         if auditor is None:
             return _redirect_to_sign_in(query)
-        event = await find_event(self._redis, request.path_params["cursor"])
+        event = await self._trail.find(request.path_params["cursor"])
         if event is None:
             raise NotFound("there is no such event", hint="old events are removed; go back to the list")
         await self._auditors.record(request, auditor, Action.VIEWED_EVENT, task="view")
@@ -112,7 +109,7 @@ class TrailPages:
             request, auditor, EXPORT_ACTIONS[file_format], task="download", reason=self._detector.mask_text(reason)
         )
         return StreamingResponse(
-            _export(file_format, each_event(self._redis, query.criteria(now))),
+            _export(file_format, self._trail.each(query.criteria(now))),
             media_type=MEDIA_TYPES[file_format],
             headers={"Content-Disposition": f'attachment; filename="audit-{now:%Y%m%dT%H%M%SZ}.{file_format}"'},
         )

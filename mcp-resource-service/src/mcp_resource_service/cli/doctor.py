@@ -1,4 +1,4 @@
-"""`mcp-resource-service doctor`: checks the settings, the issuers, Redis, the secrets and the encryption.
+"""`mcp-resource-service doctor`: checks the settings, the issuers, Redis, the secrets, the encryption and the index.
 
 The checks that services share are in `security_common.service`: `doctor`, `issuer_checks` and `redis_checks`.
 """
@@ -14,6 +14,7 @@ from mcp_resource_service.audit_page.oauth_sign_in import CLIENT_ID, make_client
 from mcp_resource_service.issuer_endpoints import own_issuer, trusted_issuers
 from mcp_resource_service.redis_identity import open_redis_identity
 from mcp_resource_service.settings import SERVICE, ResourceSettings
+from security_common.audit.event_index import IndexReader, IndexUnavailable, index_files
 from security_common.errors import SecurityError
 from security_common.service import CheckResult, check_redis
 from security_common.service.doctor import check_encryption, check_environment, check_secrets, run_check
@@ -109,6 +110,22 @@ async def _check_redis(settings: ResourceSettings) -> list[CheckResult]:
     return await check_redis(settings, partial(open_redis_identity, settings))
 
 
+async def _check_index(settings: ResourceSettings) -> list[CheckResult]:
+    """The index of the audit trail can be read, and no line is missing in it."""
+    files = index_files(settings.security, service=SERVICE)
+    if files.newest() is None:
+        return [CheckResult("audit index: the service creates it when it starts", ok=True)]
+    try:
+        coverage = IndexReader(files).coverage()
+    except IndexUnavailable as failure:
+        return [CheckResult(failure.description, ok=False, hint=failure.hint)]
+    if coverage.missing:
+        what = f"audit index: {coverage.missing} events are missing that Redis and the journals here do not have"
+        hint = "read them where they were written: `security-common audit export --journals`"
+        return [CheckResult(what, ok=True, warning=True, hint=hint)]
+    return [CheckResult(f"audit index: {coverage.events} events", ok=True)]
+
+
 async def _check_secrets(settings: ResourceSettings) -> list[CheckResult]:
     return check_secrets(settings)
 
@@ -124,4 +141,5 @@ CHECKS: tuple[Callable[[ResourceSettings], Awaitable[list[CheckResult]]], ...] =
     _check_redis,
     _check_secrets,
     _check_encryption,
+    _check_index,
 )

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from security_common.audit.event_index import IndexFeed
 from security_common.audit.reading.alerts import RULE_TITLES, Alert
 from security_common.service.request_metrics import RequestMetrics
 from security_common.tokens.issuer_keys import IssuerKeys
@@ -32,6 +33,22 @@ class Metrics:
         """Counts an alert that this process recorded. An alert that continues an earlier one is not counted."""
         if not alert.continues:
             self._alerts.labels(alert.rule).inc()
+
+    def watch_index(self, feed: IndexFeed) -> None:
+        """Exports how complete the index of the audit trail is, read at each scrape."""
+        gauges = {
+            "lag_seconds": (
+                "Seconds since the index had every event of the stream; NaN if another process feeds it.",
+                lambda: feed.lag_seconds,
+            ),
+            "events": ("Events in the index of the audit trail.", lambda: feed.coverage.events),
+            "missing_events": (
+                "Lines between indexed ones that neither the stream nor the journals have.",
+                lambda: feed.coverage.missing,
+            ),
+        }
+        for name, (text, read) in gauges.items():
+            Gauge(f"mcp_audit_index_{name}", text, registry=self.registry).set_function(read)
 
     def watch_keys(self, keys: Sequence[IssuerKeys]) -> None:
         """Exports the state of each issuer's keys, read at each scrape."""

@@ -2,36 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
 from fastmcp import Context, FastMCP
 from pydantic import AwareDatetime, Field
-from redis.asyncio import Redis
 from typing_extensions import TypedDict
 
 from mcp_resource_service.scopes import ACCESS_SCOPE, AUDIT_SCOPE
 from mcp_resource_service.store_errors import redis_errors_as_unavailable
 from mcp_resource_service.tools.caller import verified_caller
 from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.reading import (
-    EventFilter,
-    KeyInUse,
-    SecurityReport,
-    each_event,
-    read_events,
-    read_trail_state,
-)
-from security_common.audit.stream_shipping import STREAM_KEY
+from security_common.audit.event_index.searchable_trail import SearchableTrail
+from security_common.audit.reading import EventFilter, KeyInUse
 from security_common.tool_policy import ArgumentScope, Identifier, secure_tool
 
 __all__ = ["read_own_events", "register"]
 
 STORE_NAME = "the audit trail"
-PROGRESS_EVERY_EVENTS = 500
 CONCURRENT_REPORTS = 2
-# A paging token is a stream id. The detector would take its digits for an account number, so it is sent in letters.
+# A paging token is two numbers. The detector would take its digits for an account number, so it is sent in letters.
 TO_LETTERS = str.maketrans("0123456789-", "abcdefghijz")
 TO_DIGITS = str.maketrans("abcdefghijz", "0123456789-")
 
@@ -83,9 +73,9 @@ class Report(TypedDict):
     figures: dict[str, Any]
 
 
-def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[KeyInUse]]) -> None:
+def register(mcp: FastMCP, trail: SearchableTrail, *, keys_in_use: Callable[[], Sequence[KeyInUse]]) -> None:
     """Adds `get_security_audit_log` and `generate_security_report`."""
-    # Each report reads the whole trail; more of them at once would slow down every other request.
+    # A report can read the whole trail; more of them at once would slow down every other request.
     report_limit = asyncio.Semaphore(CONCURRENT_REPORTS)
 
     @mcp.tool(
@@ -125,8 +115,7 @@ def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[K
             whose, tool_name=tool_name, outcome=outcome, event_type=event_type, since=since, until=until
         )
         after = next_token.translate(TO_DIGITS) if next_token else None
-        with redis_errors_as_unavailable(STORE_NAME):
-            page = await read_events(redis, criteria, limit=limit, after=after)
+        page = await trail.page(criteria, limit=limit, after=after)
         return {
             "events": [_event_info(event) for event in page.events],
             "next_token": page.next_token.translate(TO_LETTERS) if page.next_token else None,
@@ -143,32 +132,24 @@ def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[K
         """Compute a report from the audit trail: users, clients, tools, refusals, alerts, kinds of personal data.
 
         It also reports whether the chain of events is intact and which keys are in use. Returns Markdown and the same
-        figures as data. Sends progress on long trails; closing the stream cancels the work.
+        figures as data. Sends the number of events as progress; closing the stream cancels the call.
         감사 기록으로 보안 보고서를 만듭니다. 사람이 읽는 Markdown과 수치 데이터를 함께 반환합니다.
         """
         criteria = _criteria(whose, since=since, until=until)
-        # Events of all users are read and then filtered, so that progress can be reported.
-        events_of_all = replace(criteria, user_id=None, issuer=None)
-        report = SecurityReport()
-        events_read = 0
         async with report_limit:
             with redis_errors_as_unavailable(STORE_NAME):
-                total = await redis.xlen(STREAM_KEY)
-                async for event in each_event(redis, events_of_all):
-                    events_read += 1
-                    if criteria.matches(event):
-                        report.add(event)
-                    if events_read % PROGRESS_EVERY_EVENTS == 0:
-                        await context.report_progress(events_read, max(total, events_read), "events read")
-                report.trail = await read_trail_state(redis)
+                total = await trail.count(criteria)
+                await context.report_progress(0, total, "events found")
+                report = await trail.security_report(criteria)
+                await context.report_progress(report.events, max(total, report.events), "events counted")
+                report.trail = await trail.state()
                 report.keys = keys_in_use()
         return {"markdown": report.as_markdown(), "figures": report.as_data()}
 
 
-async def read_own_events(redis: Redis, *, limit: int) -> list[EventInfo]:
-    """Returns the caller's newest events. Raises StoreUnavailable."""
-    with redis_errors_as_unavailable(STORE_NAME):
-        page = await read_events(redis, _criteria("mine"), limit=limit)
+async def read_own_events(trail: SearchableTrail, *, limit: int) -> list[EventInfo]:
+    """Returns the caller's newest events. Raises IndexUnavailable."""
+    page = await trail.page(_criteria("mine"), limit=limit)
     return [_event_info(event) for event in page.events]
 
 

@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 from fastmcp import FastMCP
 from pydantic import Field
-from redis.asyncio import Redis
 
 from mcp_resource_service.directory import Directory
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.scopes import ACCESS_SCOPE
 from mcp_resource_service.tools.audit_tools import read_own_events
 from mcp_resource_service.tools.caller import record_owner
+from security_common.audit.event_index.searchable_trail import SearchableTrail
 from security_common.tool_policy import secure_tool, secured_tool_of
 
 __all__ = ["register"]
@@ -28,10 +28,10 @@ MAX_ENTRIES = 100
 OWN_EVENTS = 20
 
 
-def register(mcp: FastMCP, redis: Redis, records: RecordStore, directory: Directory) -> None:
+def register(mcp: FastMCP, trail: SearchableTrail, records: RecordStore, directory: Directory) -> None:
     """Adds every resource and prompt."""
     _register_documents(mcp)
-    _register_data(mcp, redis, records, directory)
+    _register_data(mcp, trail, records, directory)
     _register_prompts(mcp)
 
 
@@ -50,7 +50,7 @@ def _register_documents(mcp: FastMCP) -> None:
         return _text("tool_policies.md") + "".join(rows)
 
 
-def _register_data(mcp: FastMCP, redis: Redis, records: RecordStore, directory: Directory) -> None:
+def _register_data(mcp: FastMCP, trail: SearchableTrail, records: RecordStore, directory: Directory) -> None:
     @mcp.resource("directory://people", title="Directory ids · 디렉터리 식별자", mime_type="application/json")
     @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE])
     async def directory_ids() -> str:
@@ -73,7 +73,7 @@ def _register_data(mcp: FastMCP, redis: Redis, records: RecordStore, directory: 
     @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE])
     async def my_trail() -> str:
         """Your own 20 newest audit events. 내 최근 감사 기록 20건입니다."""
-        return json.dumps(await read_own_events(redis, limit=OWN_EVENTS), ensure_ascii=False, default=str)
+        return json.dumps(await read_own_events(trail, limit=OWN_EVENTS), ensure_ascii=False, default=str)
 
 
 def _register_prompts(mcp: FastMCP) -> None:

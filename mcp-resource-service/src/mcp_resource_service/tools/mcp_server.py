@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import fastmcp
 import httpx2
 from fastmcp import FastMCP
-from redis.asyncio import Redis
 
 from mcp_resource_service.directory import Directory
 from mcp_resource_service.records import RecordStore
@@ -23,6 +22,7 @@ from mcp_resource_service.tools import (
     server_status,
     user_info,
 )
+from security_common.audit.event_index.searchable_trail import SearchableTrail
 from security_common.audit.reading import KeyInUse
 from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
@@ -49,7 +49,7 @@ class ToolDependencies:
 
     settings: ResourceSettings
     version: str
-    redis: Redis
+    trail: SearchableTrail
     http: httpx2.AsyncClient
     records: RecordStore
     directory: Directory
@@ -88,9 +88,9 @@ def build_mcp(parts: ToolDependencies) -> tuple[FastMCP, ToolScopes]:
     user_info.register(mcp, parts.directory, parts.settings.directory_policy)
     sensitive_data.register(mcp, parts.records, parts.encryption)
     pii_tools.register(mcp, parts.detector, parts.encryption)
-    audit_tools.register(mcp, parts.redis, keys_in_use=parts.keys_in_use)
+    audit_tools.register(mcp, parts.trail, keys_in_use=parts.keys_in_use)
     breach_simulation.register(mcp, parts.settings.security, parts.clock)
-    mcp_resources.register(mcp, parts.redis, parts.records, parts.directory)
+    mcp_resources.register(mcp, parts.trail, parts.records, parts.directory)
     if parts.settings.demo:
         demo_token.register(mcp, parts.http, parts.settings)
         messages.register(mcp, parts.records)

@@ -2,32 +2,24 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
-from redis.asyncio import Redis
 
-from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.reading.access_review import Month, review_access
+from security_common.audit import Outcome
+from security_common.audit.reading.access_review import Month
 from security_common.audit.reading.export import FORMATS
-from security_common.audit.reading.report import KeyInUse, security_report
-from security_common.audit.reading.search import (
-    EventFilter,
-    each_event,
-    each_journal_event,
-    find_newest_events,
-    follow_events,
-)
-from security_common.audit.reading.trail_state import oldest_event, read_trail_state
+from security_common.audit.reading.report import KeyInUse
+from security_common.audit.reading.search import EventFilter, find_newest_events, follow_events
+from security_common.cli.audit_events import FromJournals, FromStream, open_source, open_trail
 from security_common.cli.audit_journals import bundle, verify
-from security_common.cli.audit_source import RedisOptions, service_directories, with_offset
-from security_common.cli.terminal import paint, print_event, print_json
+from security_common.cli.audit_source import RedisOptions, with_offset
+from security_common.cli.terminal import ExportProgress, paint, print_event, print_json, print_note
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
 from security_common.settings import SecuritySettings
@@ -39,7 +31,8 @@ app = App(
     name="audit",
     help="""The audit trail: who did what, when, from where, and with which outcome.
 
-tail, search, report and export read the Redis stream; verify and bundle read the journal files.
+search, report and export read the index of the audit trail where there is one, otherwise the Redis stream, as tail
+does; verify and bundle read the journal files.
 Times without an offset are UTC.
 """,
 )
@@ -47,14 +40,6 @@ app.command(verify)
 app.command(bundle)
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="one JSON object for each event, for programs")]
-FromJournals = Annotated[
-    bool,
-    Parameter(
-        name="--journals",
-        negative="",
-        help="read the journal files below SECURITY_AUDIT_DIR, which reach further back than the stream in Redis",
-    ),
-]
 
 
 @Parameter(name="*")
@@ -126,6 +111,7 @@ def search(
     limit: int = 100,
     page: str | None = None,
     filters: Filters | None = None,
+    stream: FromStream = False,
     json: Json = False,
     redis: RedisOptions | None = None,
 ) -> None:
@@ -135,9 +121,10 @@ def search(
     """
 
     async def run() -> None:
-        async with (redis or RedisOptions()).connect() as client:
-            criteria = (filters or Filters()).criteria()
-            events, next_page = await find_newest_events(client, criteria, limit=limit, after=page)
+        criteria = (filters or Filters()).criteria()
+        async with open_trail(redis, stream=stream) as trail:
+            events, next_page = await trail.newest(criteria, limit=limit, after=page)
+            print_note(trail.freshness_note())
         for event in events:
             print_event(event, as_json=json)
         if next_page:
@@ -156,6 +143,7 @@ def report(
     time_zone: Annotated[ZoneInfo | None, Parameter(help="of the month; by default SECURITY_TIME_ZONE")] = None,
     filters: Filters | None = None,
     journals: FromJournals = False,
+    stream: FromStream = False,
     json: Json = False,
     redis: RedisOptions | None = None,
 ) -> None:
@@ -169,16 +157,16 @@ def report(
     criteria = EventFilter(since=period.since, until=period.until) if period else (filters or Filters()).criteria()
 
     async def run() -> None:
-        async with _open_source(redis, criteria, journals=journals) as source:
+        async with open_source(redis, journals=journals, stream=stream) as source:
+            print_note(await source.note(criteria.since))
             if period is not None:
-                review = await review_access(source.events, period, begins=source.begins)
+                review = await source.review(period)
                 if json:
                     print_json(review.as_data())
                 else:
                     print(review.as_markdown(language))
                 return
-            summary = await security_report(source.events)
-            summary.trail = await read_trail_state(source.redis) if source.redis else None
+            summary = await source.report(criteria)
             summary.keys = _keys_in_use()
             if json:
                 print_json(summary.as_data())
@@ -195,6 +183,7 @@ def export(
     format: Literal["jsonl", "csv", "cloudevents", "ocsf"] = "jsonl",  # noqa: A002  # the name of the option
     filters: Filters | None = None,
     journals: FromJournals = False,
+    stream: FromStream = False,
     redis: RedisOptions | None = None,
 ) -> None:
     """Write events, oldest first, to TARGET or stdout, in one of four formats.
@@ -203,56 +192,28 @@ def export(
     """
     export_format = FORMATS[format]
 
-    async def run() -> int:
-        count = 0
-        out = target.open("w", encoding="utf-8") if target else sys.stdout
-        try:
-            if export_format.header:
-                out.write(export_format.header + "\n")
-            async with _open_source(redis, (filters or Filters()).criteria(), journals=journals) as source:
-                async for event in source.events:
-                    out.write(export_format.write_event(event) + "\n")
-                    count += 1
-        finally:
-            if target:
-                out.close()
+    criteria = (filters or Filters()).criteria()
+
+    async def run(out: TextIO) -> int:
+        if export_format.header:
+            out.write(export_format.header + "\n")
+        async with open_source(redis, journals=journals, stream=stream) as source:
+            print_note(await source.note(criteria.since))
+            progress = ExportProgress(await source.count(criteria)) if target else None
+            count = 0
+            async for event in source.events(criteria):
+                out.write(export_format.write_event(event) + "\n")
+                count += 1
+                if progress is not None:
+                    progress.show(count)
         return count
 
-    count = asyncio.run(run())
-    if target:
-        print(f"{count} events in {target}", file=sys.stderr)
-
-
-@dataclass(frozen=True, slots=True)
-class EventSource:
-    """Matching events, and the Redis that they are read from, if any.
-
-    `begins` is the time of the first event in the stream if the stream begins later than the period.
-    """
-
-    events: AsyncIterator[RecordedEvent]
-    redis: Redis | None = None
-    begins: datetime | None = None
-
-
-@asynccontextmanager
-async def _open_source(
-    options: RedisOptions | None, criteria: EventFilter, *, journals: bool
-) -> AsyncGenerator[EventSource]:
-    """Opens the journals or the stream. Prints a note if the stream begins later than the period."""
-    if journals:
-        directories = service_directories(SecuritySettings(), None)
-        yield EventSource(each_journal_event(directories, criteria))
+    if target is None:
+        asyncio.run(run(sys.stdout))
         return
-    async with (options or RedisOptions()).connect() as client:
-        oldest = await oldest_event(client)
-        begins = None
-        is_trimmed = oldest is not None and oldest.seq > 1
-        if oldest is not None and is_trimmed and (criteria.since is None or oldest.timestamp > criteria.since):
-            begins = oldest.timestamp
-            note = f"note: the stream begins at {begins:%Y-%m-%d %H:%M:%S} UTC; older events: --journals"
-            print(paint(note, "yellow", sys.stderr), file=sys.stderr)
-        yield EventSource(each_event(client, criteria), client, begins)
+    with target.open("w", encoding="utf-8") as file:
+        count = asyncio.run(run(file))
+    print(f"{count} events in {target}", file=sys.stderr)
 
 
 def _keys_in_use() -> list[KeyInUse]:

@@ -9,7 +9,9 @@ from security_common.audit import Outcome, RecordedEvent
 from security_common.audit.reading.alerts import describe_alert, is_alert
 from security_common.audit.reading.export import as_json_line
 
-__all__ = ["paint", "print_event", "print_json"]
+__all__ = ["ExportProgress", "paint", "print_event", "print_json", "print_note"]
+
+PROGRESS_EVERY_EVENTS = 1000
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "grey": "90"}
 _OUTCOME_COLOURS = {Outcome.SUCCESS: "green", Outcome.REFUSED: "yellow", Outcome.FAILURE: "red", Outcome.ALERT: "red"}
@@ -20,6 +22,24 @@ def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
     if os.environ.get("NO_COLOR") or not (stream or sys.stdout).isatty():
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def print_note(note: str) -> None:
+    """Prints a note to stderr, unless it is empty."""
+    if note:
+        print(paint(f"note: {note}", "yellow", sys.stderr), file=sys.stderr)
+
+
+class ExportProgress:
+    """Shows on stderr how many events were written, if it is a terminal. `total` is None if it is unknown."""
+
+    def __init__(self, total: int | None) -> None:
+        self._of_total = "" if total is None else f" of {total:,}"
+        self._is_shown = sys.stderr.isatty()
+
+    def show(self, count: int) -> None:
+        if self._is_shown and count % PROGRESS_EVERY_EVENTS == 0:
+            print(f"\r{count:,}{self._of_total} events", end="\r", file=sys.stderr, flush=True)
 
 
 def print_json(data: Any) -> None:

@@ -1,4 +1,4 @@
-"""The audit commands that read the stream, as they are run on a command line."""
+"""The audit commands, as they are run on a command line: with an index, and with the stream alone."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from security_common.audit import AuditEvent, Outcome
+from security_common.audit.event_index.searchable_trail import SearchableTrail
 from security_common.cli import app
 
 pytestmark = pytest.mark.anyio
@@ -115,10 +116,58 @@ async def test_report_and_export_can_read_the_journals_of_a_trimmed_stream(
     assert review["accesses"] == 3
 
 
+@pytest.fixture
+async def with_index(run, redis, settings, monkeypatch):
+    """An index of the stream beside the journals. The stream is trimmed to its last entry then."""
+    monkeypatch.setenv("SECURITY_AUDIT_DIR", str(settings.audit_dir))
+    trail = SearchableTrail(redis, settings, service="mcp-resource-service")
+    async with trail.running():
+        assert await trail.count() == 4
+    await redis.xtrim("audit:events", maxlen=1, approximate=False)
+
+
+async def test_search_report_and_export_read_the_index(with_index, run, tmp_path):
+    first, second = (await run("search", "--limit", "2", "--json")).splitlines()
+    assert (json.loads(first)["seq"], json.loads(second)["seq"]) == (4, 3)
+    report = json.loads(await run("report", "--json"))
+    assert (report["events"], report["chain"]["stream_trimmed"]) == (4, False)
+    month = f"{datetime.now(UTC):%Y-%m}"
+    assert json.loads(await run("report", "--month", month, "--json", "--time-zone", "UTC"))["accesses"] == 3
+    path = tmp_path / "events"
+    await run("export", str(path))
+    assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+    assert json.loads(await run("report", "--json", "--stream"))["events"] == 1
+
+
+async def test_the_token_of_the_index_leads_to_the_next_page(with_index, redis_server, capsys):
+    words = ["audit", "search", "--limit", "3", "--json", "--redis", redis_server.url]
+    await asyncio.to_thread(app, words, result_action="return_value")
+    output = capsys.readouterr()
+    assert len(output.out.splitlines()) == 3
+    page = output.err.split("more: --page ")[1].strip()
+    await asyncio.to_thread(app, [*words, "--page", page], result_action="return_value")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["seq"] == 1
+
+
+async def test_an_index_is_read_without_redis(with_index, capsys):
+    words = ["audit", "search", "--json", "--redis", "redis://127.0.0.1:1"]
+    await asyncio.to_thread(app, words, result_action="return_value")
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+async def test_a_note_says_that_the_index_is_behind_the_stream(with_index, redis, redis_server, monkeypatch, capsys):
+    monkeypatch.setattr("security_common.cli.audit_events.CATCH_UP_SECONDS", 0)
+    await redis.xadd("audit:events", {"event": "{"})
+    words = ["audit", "search", "--redis", redis_server.url]
+    await asyncio.to_thread(app, words, result_action="return_value")
+    assert "note: the index does not have the newest events" in capsys.readouterr().err
+
+
 async def test_a_note_shows_that_the_stream_was_trimmed(redis, run, redis_server, capsys):
     await redis.xtrim("audit:events", maxlen=1, approximate=False)
     await asyncio.to_thread(app, ["audit", "report", "--redis", redis_server.url], result_action="return_value")
     output = capsys.readouterr()
     assert "note: the stream begins at" in output.err
     assert "--journals" in output.err
-    assert "The stream begins at" in output.out
+    assert "The events that can be read here begin at" in output.out
