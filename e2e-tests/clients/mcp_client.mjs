@@ -1,16 +1,18 @@
 // An application with the MCP TypeScript SDK: lists the tools, makes the given calls, and steps up if one needs more scopes.
-// Usage: node mcp_client.mjs '{ url, issuer, calls: [[name, arguments], ...], and one credential: secret, key or browser }'
+// Usage: node mcp_client.mjs '{ url, issuer, calls: [[name, arguments], ...], and one credential: secret, key, company or browser }'
 import { randomUUID } from 'node:crypto';
 import {
     Client,
     ClientCredentialsProvider,
+    CrossAppAccessProvider,
     PrivateKeyJwtProvider,
     StreamableHTTPClientTransport,
-    UnauthorizedError
+    UnauthorizedError,
+    discoverAndRequestJwtAuthGrant
 } from '@modelcontextprotocol/client';
 import { given, redirectUri, report, visit } from './browser.mjs';
 
-const { url, issuer, calls, secret, key, browser } = given;
+const { url, issuer, calls, secret, key, company, browser } = given;
 const scopes = [];
 let cameBack;
 
@@ -40,7 +42,30 @@ class BrowserProvider {
     }
 }
 
+/** Gets an ID-JAG of the company's provider for each token (enterprise-managed authorization). */
+function makeCompanyProvider({ provider, idToken, clientId, secretAtProvider, secret }) {
+    return new CrossAppAccessProvider({
+        assertion: async ({ authorizationServerUrl, resourceUrl, scope, fetchFn }) => {
+            const granted = await discoverAndRequestJwtAuthGrant({
+                idpUrl: provider,
+                audience: authorizationServerUrl,
+                resource: resourceUrl,
+                idToken,
+                clientId,
+                clientSecret: secretAtProvider,
+                scope,
+                fetchFn
+            });
+            return granted.jwtAuthGrant;
+        },
+        clientId,
+        clientSecret: secret,
+        expectedIssuer: issuer
+    });
+}
+
 function makeProvider() {
+    if (company) return makeCompanyProvider(company);
     if (browser) return new BrowserProvider(browser);
     if (secret) return new ClientCredentialsProvider({ clientId: secret[0], clientSecret: secret[1], expectedIssuer: issuer });
     return new PrivateKeyJwtProvider({ clientId: key[0], privateKey: key[1], algorithm: 'ES256', expectedIssuer: issuer });
