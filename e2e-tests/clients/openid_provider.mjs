@@ -1,10 +1,14 @@
 // An OpenID provider that signs everyone in as one person: oidc-provider with all its checks, for one client.
 // Usage: node openid_provider.mjs JSON, with the members that test_openid_provider.py passes. It prints one line of
-// JSON when it listens, and one for each logout token that was answered.
+// JSON when it listens, and one for each logout token that was answered. POST /people adds or changes people: an object
+// with their claims by subject. The first of them signs in from then on.
+import { json } from 'node:stream/consumers';
 import Provider from 'oidc-provider';
 
 const given = JSON.parse(process.argv[2]);
 const scope = 'openid profile email offline_access';
+const people = { [given.person]: { groups: ['staff'], name: 'Hong Gildong' } };
+let signsIn = given.person;
 
 const provider = new Provider(`http://localhost:${given.port}`, {
     clients: [
@@ -23,16 +27,23 @@ const provider = new Provider(`http://localhost:${given.port}`, {
         rpInitiatedLogout: { enabled: true },
     },
     scopes: scope.split(' '),
-    claims: { openid: ['sub', 'groups'], profile: ['name'], email: ['email'] },
+    claims: { openid: ['sub', 'groups'], profile: ['name', 'preferred_username'], email: ['email'] },
     cookies: { keys: ['for tests'] },
     issueRefreshToken: () => true,
-    findAccount: (_, id) => ({
-        accountId: id,
-        claims: () => ({ sub: id, groups: ['staff'], name: 'Hong Gildong' }),
-    }),
+    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, ...people[id] }) }),
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     // auth-service listens on 127.0.0.1 only; `localhost` can be ::1 as well.
     fetch: (url, { dispatcher, ...options }) => fetch(String(url).replace('localhost', '127.0.0.1'), options),
+});
+
+provider.use(async (context, next) => {
+    if (context.path !== '/people') {
+        return next();
+    }
+    const changes = await json(context.req);
+    Object.assign(people, changes);
+    [signsIn] = Object.keys(changes);
+    context.status = 204;
 });
 
 provider.use(async (context, next) => {
@@ -46,7 +57,7 @@ provider.use(async (context, next) => {
 });
 
 function signIn() {
-    return { login: { accountId: given.person } };
+    return { login: { accountId: signsIn } };
 }
 
 async function consent(session, params) {

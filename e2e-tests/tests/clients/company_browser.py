@@ -14,15 +14,17 @@ CALLBACK = "http://127.0.0.1:7777/callback"
 
 
 class Form(HTMLParser):
-    """The action and the hidden fields of the form of a page."""
+    """The action and the hidden fields of the form of a page, and the links of the page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.action, self.fields = "", {}
+        self.action, self.fields, self.links = "", {}, []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
         if tag == "form":
             self.action = given["action"]
         if tag == "input" and given.get("name"):
@@ -33,11 +35,13 @@ class Form(HTMLParser):
 class Browser:
     """A user's browser with cookies for all hosts. It allows what apps request.
 
-    The app is a public client with the id `app` and the redirect URI `CALLBACK`.
+    The app is a public client with the id `app` and the redirect URI `CALLBACK`. If there are several identity
+    providers, the user chooses `provider`.
     """
 
     issuer: str
     http: httpx2.Client
+    provider: str = "company"
 
     def tokens(self, scope: str, *, resource: str | None = None) -> dict[str, Any]:
         """The token response for an authorization request of the app, by default for the default resource."""
@@ -82,10 +86,17 @@ class Browser:
         return f"{self.issuer}/oauth2/authorize?{urlencode(query)}"
 
     def _visit(self, address: str) -> tuple[str, httpx2.Response]:
-        """Follows redirects, and allows on the consent page, until the app has the browser or another page is shown."""
+        """Follows redirects, chooses the provider, and allows on the consent page.
+
+        Returns when the app has the browser or another page is shown.
+        """
         while True:
             answer = self.http.get(address)
             page = Form(answer.text)
+            if urlsplit(address).path == "/oauth2/sign-in" and page.links:
+                chosen = next(link for link in page.links if urlsplit(link).path.endswith(f"/{self.provider}"))
+                address = urljoin(address, chosen)
+                continue
             if page.action == "/oauth2/consent":
                 answer = self.http.post(urljoin(address, page.action), data={**page.fields, "action": "allow"})
             if "location" not in answer.headers:
