@@ -22,6 +22,7 @@ from auth_service.clients.store import ClientStore
 from auth_service.declaration import Openness
 from auth_service.discovery.root import make_root_router
 from auth_service.discovery.server_metadata import make_discovery_router, server_metadata
+from auth_service.discovery.start_page import make_start_page
 from auth_service.errors import OAuthError
 from auth_service.federation.backchannel_logout import BackchannelLogout
 from auth_service.federation.declared_issuers import check_declared_issuers
@@ -33,6 +34,7 @@ from auth_service.http.dependencies import context_of
 from auth_service.http.rate_limits import Throttle
 from auth_service.page_routers import make_page_routers
 from auth_service.paths import (
+    ACCOUNT_PATH,
     KEY_SET_PATH,
     METADATA_PATHS,
     REGISTRATION_PATH,
@@ -198,6 +200,13 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
             "resource": resource.url,
         },
         body_bytes_by_path={REGISTRATION_PATH: registration.MAX_BODY_BYTES},
+        start_page=make_start_page(
+            issuer=settings.issuer,
+            resource=resource.url,
+            account_path=ACCOUNT_PATH if ACCOUNT_PATH in paths_of(page_routers) else None,
+            shows_api_docs=settings.shows_api_docs(demo=settings.demo),
+        ),
+        readiness=readiness,
     )
 
 

@@ -25,6 +25,7 @@ from gateway_service.redis_identity import KEY_PREFIX, open_redis_identity
 from gateway_service.relay import CallRecords, InputRequests
 from gateway_service.reload import Reloader
 from gateway_service.settings import ACCESS_SCOPE, SERVICE, GatewaySettings
+from gateway_service.start_page import make_start_page
 from gateway_service.upstreams import HttpConnections
 from security_common.audit import Journal, open_journal
 from security_common.edge import Application, Receive, Scope, Send
@@ -34,6 +35,7 @@ from security_common.guard.request_rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, serving_metrics
 from security_common.service.api_docs import DOCS_PATH
+from security_common.service.browser_pages import BrowserPages
 from security_common.service.health import Readiness, health_router
 from security_common.service.request_metrics import MeasuredRequests
 from security_common.service.resource_server import guard_policy, placeholder_store, status_policy
@@ -93,6 +95,17 @@ def create_app(settings: GatewaySettings, declaration: GatewayDeclaration) -> Fa
     app.include_router(health_router(gateway.readiness))
     app.include_router(icon_router())
     _add_guard(app, gateway)
+    app.add_middleware(
+        BrowserPages,
+        start_page=make_start_page(
+            origin=settings.origin,
+            resource=settings.resource,
+            issuer=settings.issuer,
+            shows_api_docs=settings.shows_api_docs(demo=False),
+        ),
+        readiness=gateway.readiness,
+        origin=settings.origin,
+    )
     app.add_middleware(MeasuredRequests, metrics=gateway.metrics.requests)  # the last one is the outermost
     app.state.readiness = gateway.readiness
     app.state.metrics_registry = gateway.metrics.registry

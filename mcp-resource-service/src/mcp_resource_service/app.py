@@ -22,6 +22,7 @@ from mcp_resource_service.issuer_endpoints import trusted_issuers
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.redis_identity import open_redis_identity
 from mcp_resource_service.rest import SECURITY_SCHEME, Metrics, add_routes, make_readiness
+from mcp_resource_service.rest.start_page import make_start_page
 from mcp_resource_service.scopes import ACCESS_SCOPE
 from mcp_resource_service.settings import SERVICE, ResourceSettings
 from mcp_resource_service.store_errors import StoreUnavailable
@@ -37,6 +38,7 @@ from security_common.guard.request_rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret, serving_metrics
 from security_common.service.api_docs import DOCS_PATH
+from security_common.service.browser_pages import BrowserPages
 from security_common.service.health import health_router
 from security_common.service.request_metrics import MeasuredRequests
 from security_common.service.resource_server import guard_policy, placeholder_store, status_policy
@@ -96,6 +98,18 @@ def create_app(settings: ResourceSettings) -> FastAPI:
         app.include_router(audit_page.router())
         app.add_error_page("/audit", audit_page.error_page)
     _add_guard(app, core, tool_scopes, open_prefixes=_open_prefixes(settings, has_audit_page=audit_page is not None))
+    app.add_middleware(
+        BrowserPages,
+        start_page=make_start_page(
+            origin=settings.origin,
+            resource=settings.resource,
+            issuer=settings.issuer,
+            has_audit_page=audit_page is not None,
+            shows_api_docs=settings.shows_api_docs(demo=settings.demo),
+        ),
+        readiness=core.tool_dependencies.readiness,
+        origin=settings.origin,
+    )
     app.add_middleware(MeasuredRequests, metrics=core.metrics.requests)  # the last one is the outermost
     app.state.readiness = core.tool_dependencies.readiness
     app.state.metrics_registry = core.metrics.registry

@@ -20,6 +20,8 @@ from auth_service.http.parameters import ParameterTable
 from auth_service.protocol import RandomBytes
 from security_common.edge import Edge, EdgeLimits
 from security_common.edge.client_address import Network
+from security_common.service.browser_pages import BrowserPages, StartPage
+from security_common.service.readiness import Readiness
 from security_common.service.request_metrics import MeasuredRequests, RequestMetrics
 from security_common.service.web_application import OPENAPI_PATH, WebApplication
 
@@ -112,6 +114,7 @@ class Endpoints:
     Errors of `pages` are rendered by `render_page`, those of paths that begin with a key of `render_by_prefix` by its
     value, all others as JSON. Scripts of any origin may use the paths in
     `cross_origin`. `not_found` is the JSON object for unknown paths. `body_bytes_by_path` are other limits than 64 KiB.
+    `start_page` is what browsers get at `/`, with the state that `readiness` reports.
     """
 
     pages: Sequence[APIRouter]
@@ -122,6 +125,8 @@ class Endpoints:
     cross_origin: Collection[str]
     not_found: Mapping[str, Any]
     body_bytes_by_path: Mapping[str, int]
+    start_page: StartPage
+    readiness: Readiness
 
 
 class AuthApplication(WebApplication):
@@ -162,6 +167,7 @@ class AuthApplication(WebApplication):
             render_refusal=handle_error.render_refusal,
             random_bytes=random_bytes,
         )
+        self.add_middleware(BrowserPages, start_page=endpoints.start_page, readiness=endpoints.readiness, origin=issuer)
         # Outside the edge, so that its refusals have the common headers too.
         self.add_middleware(
             HttpConventions, cross_origin={path: methods[path] for path in endpoints.cross_origin if path in methods}

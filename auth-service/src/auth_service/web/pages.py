@@ -17,6 +17,7 @@ from auth_service.http.responses import Header, add_headers
 from auth_service.web.content_security import page_policy
 from auth_service.web.language import Language
 from security_common.service import parse_yaml
+from security_common.service.browser_pages import PAGE_STYLE
 from security_common.service.web_application import ICON, ICON_MEDIA_TYPE, ICON_PATH
 
 __all__ = ["STYLE_PATH", "Pages", "make_asset_router"]
@@ -24,7 +25,7 @@ __all__ = ["STYLE_PATH", "Pages", "make_asset_router"]
 STYLE_PATH = "/oauth2/pages.css"
 
 _PACKAGE = files("auth_service.web")
-_STYLE = _PACKAGE.joinpath("pages.css").read_bytes()
+_STYLE = PAGE_STYLE.encode() + _PACKAGE.joinpath("pages.css").read_bytes()
 _STYLE_TAG = hashlib.sha256(_STYLE).hexdigest()[:16]
 
 

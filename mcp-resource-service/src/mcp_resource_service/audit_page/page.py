@@ -25,6 +25,7 @@ from security_common.audit.event_index.searchable_trail import SearchableTrail
 from security_common.edge import InvalidRequest, NotFound, Refusal
 from security_common.errors import SecurityError
 from security_common.pii import PIIDetector
+from security_common.service.browser_pages import PAGE_STYLE
 from security_common.service.read_routes import add_read_route
 
 __all__ = ["ERROR_STATUSES", "AuditPage"]
@@ -111,7 +112,8 @@ class AuditPage:
 
     def router(self) -> APIRouter:
         """Returns the path operations."""
-        style = files("mcp_resource_service.audit_page").joinpath("style.css").read_bytes()
+        own_style = files("mcp_resource_service.audit_page").joinpath("style.css").read_bytes()
+        style = PAGE_STYLE.encode() + own_style
 
         async def show_style(_: Request) -> Response:
             return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=3600"})

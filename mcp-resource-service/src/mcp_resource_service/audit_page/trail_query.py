@@ -11,6 +11,7 @@ from starlette.requests import Request
 from security_common.audit import Outcome
 from security_common.audit.reading import EventFilter
 from security_common.audit.reading.alerts import Language
+from security_common.edge.content_negotiation import preferred_languages
 
 __all__ = ["PERIODS", "QUERY_PARAMETERS", "Language", "TrailQuery", "parse_query"]
 
@@ -78,7 +79,7 @@ def parse_query(request: Request) -> TrailQuery:
 def _language(request: Request) -> Language:
     """Returns the language of the query string or of the sign-in, otherwise the browser's first that the page has."""
     requested = request.query_params.get("language") or getattr(request.state, "language", "")
-    accepted = [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
+    accepted = preferred_languages(request.headers.get("accept-language", ""), ("en", "ko"))
     for language in (requested, *accepted):
         if language in {"en", "ko"}:
             return cast("Language", language)

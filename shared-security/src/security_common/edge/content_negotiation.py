@@ -1,6 +1,10 @@
-"""Which media types a client accepts (RFC 9110 section 12.5.1)."""
+"""Which media types and languages a client accepts (RFC 9110 sections 12.5.1 and 12.5.4)."""
 
-__all__ = ["accepts"]
+from collections.abc import Collection
+
+__all__ = ["accepts", "preferred_languages"]
+
+_MAX_LANGUAGE_RANGES = 32
 
 
 def accepts(header: str | None, media_type: str) -> bool:
@@ -31,3 +35,13 @@ def _weight(parameters: list[str]) -> float:
             except ValueError:
                 return 1.0
     return 1.0
+
+
+def preferred_languages(header: str, supported: Collection[str]) -> list[str]:
+    """The supported languages (two letters) of an Accept-Language header, the preferred one first."""
+    weighted: list[tuple[float, str]] = []
+    for element in header.split(",")[:_MAX_LANGUAGE_RANGES]:
+        tag, *parameters = (part.strip().lower() for part in element.split(";"))
+        weighted.append((_weight(parameters), tag.partition("-")[0]))
+    weighted.sort(key=lambda each: -each[0])
+    return [language for weight, language in weighted if weight > 0 and language in supported]

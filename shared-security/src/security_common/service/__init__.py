@@ -29,6 +29,7 @@ These are imported from their modules, because they import FastAPI, which a comm
     http_errors               responses to unknown paths and failed handlers
     read_routes               routes for GET and HEAD
     health                    /livez and /readyz
+    browser_pages             the start page and error pages for browsers
     request_metrics           the duration of requests
     status_list_metrics       the age of status lists
     resource_server           what services with MCP addresses create from their settings
