@@ -30,6 +30,12 @@ token: $(VENV)/.run ## print an access token of the demo client | 데모 클라�
 admin: $(VENV)/.run ## run a command of the services: make admin ARGS="auth-service user list" | 서비스의 관리 명령 실행: make admin ARGS="auth-service user list"
 	@$(BIN)/local-stack admin $(ARGS)
 
+backup: $(VENV)/.run ## write all state of make run to an archive (FILE=name.tar.gz) | make run의 데이터를 모두 아카이브에 백업(FILE=name.tar.gz)
+	@$(BIN)/local-stack backup $(FILE)
+
+restore: $(VENV)/.run ## restore the state of make run from FILE=name.tar.gz | FILE=name.tar.gz에서 make run의 데이터 복원
+	@$(BIN)/local-stack restore $(FILE)
+
 reset: $(VENV)/.run ## delete all state of make run, after a confirmation (YES=1: without) | make run의 데이터를 확인을 받은 뒤 모두 삭제(YES=1: 확인 없이)
 	@$(BIN)/local-stack reset
 
@@ -92,4 +98,4 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.lock requirements/clients-mc
 	@sh e2e-tests/clients/install.sh
 	@touch $@
 
-.PHONY: help run demo token admin reset check test test-compose test-compose-deep test-deep test-ops test-clients docs pii-report pii-rivals check-manifests lock
+.PHONY: help run demo token admin backup restore reset check test test-compose test-compose-deep test-deep test-ops test-clients docs pii-report pii-rivals check-manifests lock

@@ -1,8 +1,9 @@
-"""The `local-stack` command behind `make run`, `make demo`, `make token`, `make admin` and `make reset`."""
+"""The `local-stack` command behind `make run`, `make demo`, `make token`, `make admin`, `make backup` and the like."""
 
 import os
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -125,6 +126,34 @@ def admin(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> Non
         reason = localize(problem)
         print(f"hint: {localize(f'{reason}; start it first: make run')}", file=sys.stderr)
     sys.exit(status)
+
+
+@app.command
+def backup(file: Path | None = None, /) -> None:
+    """Write Redis, the audit journals and the secrets of the stack to FILE, also while it runs.
+
+    The archive contains every secret: encrypt it, and keep it where only operators can read it. Without FILE its name
+    is backup-<time>.tar.gz, in this folder.
+
+    Example: local-stack backup before-upgrade.tar.gz
+    """
+    stack = last_stack(STATE.absolute(), os.environ)
+    from local_stack.backups import back_up  # noqa: PLC0415 - `run` does not need it
+
+    for notice in back_up(stack, file or Path(f"backup-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz")):
+        print(localize(notice), flush=True)
+
+
+@app.command
+def restore(file: Path, /) -> None:
+    """Restore the state of the stack from FILE while it does not run. An existing state is never overwritten.
+
+    Example: local-stack restore before-upgrade.tar.gz
+    """
+    from local_stack.backups import restore_state  # noqa: PLC0415 - `run` does not need it
+
+    with exclusive(STATE.absolute()):
+        print(localize(restore_state(last_stack(STATE.absolute(), os.environ), file)), flush=True)
 
 
 @app.command

@@ -21,8 +21,9 @@ app = App(
     name="security-common",
     help="""Personal data, keys and the audit trail of MCP servers.
 
-`audit` reads and verifies the audit trail, `keys` manages the keyring of field encryption, `pii` finds and masks
-personal data in a text file, and `setup` creates the secrets that do not exist yet. Each has `--help`.
+`audit` reads and verifies the audit trail, `backup` writes and restores archives of all state, `keys` manages the
+keyring of field encryption, `pii` finds and masks personal data in a text file, and `setup` creates the secrets that do
+not exist yet. Each has `--help`.
 
 Example: security-common audit tail --help
 """,
@@ -33,6 +34,7 @@ app.command("security_common.cli.pii:app", name="pii")
 app.command("security_common.cli.keys:app", name="keys")
 app.command("security_common.cli.setup:app", name="setup")
 app.command("security_common.cli.audit:app", name="audit")
+app.command("security_common.cli.backup:app", name="backup")
 
 
 def main() -> None:
