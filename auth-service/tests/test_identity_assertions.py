@@ -21,6 +21,7 @@ from test_security_events import wait_for
 from auth_service.accounts.identities import Identities
 
 OTHER_KEY = jwk.RSAKey.generate_key(2048, {"kid": "first"})
+SHARED_SECRET = jwk.OctKey.generate_key(256)
 
 
 @pytest.fixture
@@ -79,6 +80,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "typ of a JWT": ("e165", {"header": {"typ": "JWT"}}),
     "typ of an access token": ("e165", {"header": {"typ": "at+jwt"}}),
     "no signature": ("e166", {"header": {"alg": "none"}}),
+    "a shared secret": ("e166", {"header": {"alg": "HS256"}, "key": SHARED_SECRET}),
     "another key": ("e166", {"key": OTHER_KEY}),
     "an unknown key id": ("e166", {"header": {"kid": "second"}}),
     "a critical extension": ("e166", {"header": {"crit": ["b64"], "b64": True}}),
@@ -293,7 +295,7 @@ def test_item_e177_a_user_who_has_to_sign_in_again_is_refused(service: Service, 
     assert refusal(redeem(service, id_jag(provider, service, sub="waiting"))) == (400, "invalid_grant")
 
 
-def test_items_e177_and_e181_people_who_are_not_linked_are_refused_where_that_is_required(
+def test_item_e177_people_who_are_not_linked_are_refused_where_that_is_required(
     provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
 ) -> None:
     running = start_enterprise_managed(start_service, tmp_path, provider, redis_url=own_redis[0], accounts="linked")
@@ -304,7 +306,24 @@ def test_items_e177_and_e181_people_who_are_not_linked_are_refused_where_that_is
         {("sign_in_refused", "not_linked"), ("token_refused", "invalid_grant")},
         lambda event: event.get("client_id") == "agent",
     )
-    assert assertion not in json.dumps(own_redis[1].xrange("audit:events"))
+
+
+def test_item_e181_the_assertion_is_in_no_log_and_no_event(
+    provider: OpenIdProvider,
+    start_service: StartService,
+    tmp_path: Path,
+    own_redis: tuple[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    running = start_enterprise_managed(start_service, tmp_path, provider, redis_url=own_redis[0])
+    accepted, refused = id_jag(provider, running), id_jag(provider, running, client_id="other-agent")
+    assert redeem(running, accepted).status_code == 200
+    assert redeem(running, refused).status_code == 400
+    wait_for(own_redis[0], {("token_issued", None), ("token_refused", "invalid_grant")}, lambda event: True)
+    written = json.dumps(own_redis[1].xrange("audit:events")) + caplog.text
+    assert "id_jag_refused" in written
+    assert accepted not in written
+    assert refused not in written
 
 
 def test_claims_that_the_assertion_lacks_are_those_of_a_valid_check(service: Service, provider: OpenIdProvider) -> None:

@@ -57,7 +57,11 @@ def test_item_e204_a_signed_token_that_is_not_valid_is_refused(
 def test_item_e204_an_id_token_and_a_refresh_token_are_refused(exchanging: Service, caller: Person) -> None:
     tokens = user_tokens(caller, "openid mcp.access")
     id_token = "urn:ietf:params:oauth:token-type:id_token"
-    for token, kind in ((tokens["id_token"], id_token), (tokens["id_token"], ACCESS_TOKEN_URI)):
+    for token, kind in (
+        (tokens["id_token"], id_token),
+        (tokens["id_token"], ACCESS_TOKEN_URI),
+        (user_tokens(caller)["refresh_token"], ACCESS_TOKEN_URI),
+    ):
         assert refusal(exchange(exchanging, token, subject_token_type=kind)) == (400, "invalid_request")
 
 

@@ -27,9 +27,11 @@ from auth_service.cli.workload_checks import check_workload_issuers
 from auth_service.declaration import DeclarationInvalid
 from auth_service.declaration_file import load_declaration
 from auth_service.settings import AuthSettings
+from auth_service.workloads.weak_conditions import log_weak_conditions
 from auth_service.workloads.workload_issuer import load_workload_issuers
 
 OTHER_KEY = jwk.RSAKey.generate_key(2048, {"kid": "first"})
+SHARED_SECRET = jwk.OctKey.generate_key(256)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,11 @@ def test_the_grant_is_advertised_only_with_a_workload_issuer(service: Service, p
 
 
 def test_the_record_names_issuer_and_subject(
-    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
+    provider: OpenIdProvider,
+    start_service: StartService,
+    tmp_path: Path,
+    own_redis: tuple[str, Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     running = start_with_workloads(start_service, tmp_path, provider, redis_url=own_redis[0])
     token, refused = job_token(provider, running), job_token(provider, running, ref="refs/heads/other")
@@ -92,9 +98,10 @@ def test_the_record_names_issuer_and_subject(
         ("token_refused", "invalid_grant"),
     }
     wait_for(own_redis[0], expected, lambda event: True)
-    recorded = json.dumps(own_redis[1].xrange("audit:events"))
-    assert token not in recorded
-    assert refused not in recorded
+    written = json.dumps(own_redis[1].xrange("audit:events")) + caplog.text
+    assert "workload_token_refused" in written
+    assert token not in written
+    assert refused not in written
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -105,6 +112,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "an unknown key id": ("e78", {"header": {"kid": "second"}}),
     "a critical extension": ("e78", {"header": {"crit": ["b64"], "b64": True}}),
     "no signature": ("e78", {"header": {"alg": "none"}}),
+    "a shared secret": ("e78", {"header": {"alg": "HS256"}, "key": SHARED_SECRET}),
     "another branch": ("e79", {"ref": "refs/heads/other"}),
     "another repository": ("e79", {"repository_id": "813"}),
     "a condition in another case": ("e79", {"ref": "refs/heads/Main"}),
@@ -222,6 +230,11 @@ def test_item_e164_an_assertion_that_is_not_a_jwt_is_a_malformed_request(service
     assert refusal(send_assertion(service, token)) == (400, "invalid_request")
 
 
+def test_item_e164_two_assertions_are_a_malformed_request(service: Service, provider: OpenIdProvider) -> None:
+    form = {"grant_type": JWT_BEARER, "assertion": [job_token(provider, service), job_token(provider, service)]}
+    assert refusal(service.http.post("/oauth2/token", data=form)) == (400, "invalid_request")
+
+
 def test_item_e89_text_that_cannot_be_read_is_refused(service: Service) -> None:
     assert refusal(send_assertion(service, "a.b.c")) == (400, "invalid_grant")
     assert refusal(send_client_assertion(service, "a.b.c")) == (401, "invalid_client")
@@ -318,6 +331,14 @@ def test_items_e80_and_e81_weak_conditions_are_warnings(tmp_path: Path, when: di
     warnings = [str(result) for result in results if result.warning]
     assert len(warnings) == len(words)
     assert all(word in warning for word, warning in zip(words, warnings, strict=True))
+
+
+def test_items_e80_and_e81_weak_conditions_are_in_the_log_at_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log_weak_conditions(load_declaration(check(tmp_path, GITHUB, {"repository": "octo/deploy"})))
+    assert "names, which others can take" in caplog.text
+    assert "pull requests" in caplog.text
 
 
 def test_item_e90_the_doctor_names_the_file_for_keys_that_cannot_be_fetched(
