@@ -10,15 +10,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+from argon2 import PasswordHasher
 from joserfc import jwk
 from openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
 from redis.asyncio import Redis
 from running_auth import Service, StartService
 from signing_in import DECLARATION, Page, Person, Request, redeem, sent_to_client
 
+from auth_service.accounts.account import Account
 from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.store import AccountStore
 
 HOUR = 3600.0
+LINKED_PASSWORD = "a good password"
 
 USUAL_RULES = """
     allow: [{claim: groups, has: staff}, {claim: groups, has: audit}, {claim: groups, has: guest}]
@@ -127,6 +131,27 @@ def identity_of(service: Service, provider: OpenIdProvider) -> Identity:
     found = in_redis(service, find)
     assert found is not None
     return found
+
+
+def add_linked_account(service: Service, provider: OpenIdProvider, name: str) -> str:
+    """A local account with a password that is linked to the person `name` at the provider; returns its `sub`."""
+    account = Account(subject=f"u_{name}", username=name, name=name)
+    identity = Identity(
+        provider="company",
+        issuer=provider.issuer,
+        subject=name,
+        account=account.subject,
+        label="at the provider",
+        linked_at_seconds=1.0,
+        checked_at_seconds=1.0,
+    )
+
+    async def add(connection: Redis) -> None:
+        await AccountStore(connection).add(account, PasswordHasher().hash(LINKED_PASSWORD))
+        await Identities(connection).link(identity)
+
+    in_redis(service, add)
+    return account.subject
 
 
 def let_time_pass(service: Service, provider: OpenIdProvider, seconds: float = HOUR) -> None:

@@ -6,16 +6,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from argon2 import PasswordHasher
 from openid_provider import OpenIdProvider
-from provider_users import CompanyUser, in_redis
+from provider_users import LINKED_PASSWORD, CompanyUser, add_linked_account, in_redis
 from reading_status_lists import is_revoked
-from redis.asyncio import Redis
 from running_auth import Service
 from signing_in import Page, Person, Request, redeem, refresh
 
-from auth_service.accounts.account import Account
-from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.identities import Identities
 from auth_service.accounts.store import AccountStore
 
 ENTRY = re.compile(r"<li>(.*?)</li>", re.DOTALL)
@@ -149,7 +146,7 @@ def test_removing_a_way_to_sign_in_ends_all_sessions(
 ) -> None:
     name = f"linked, {removed or 'password'}"
     subject = add_linked_account(company, provider, name)
-    page = account_page(employee, name, "a good password")
+    page = account_page(employee, name, LINKED_PASSWORD)
     label = "at the provider" if removed else f"<span>{name}</span>"
     page = press(employee, entry(page, label))
     assert Page(page.text).action == "/oauth2/sign-in"
@@ -158,27 +155,6 @@ def test_removing_a_way_to_sign_in_ends_all_sessions(
     has_password = in_redis(company, lambda connection: AccountStore(connection).password_hash(subject)) is not None
     assert has_password == bool(removed)
     assert events(company, "account_change")[-1]["reason"] == (removed or "password")
-
-
-def add_linked_account(service: Service, provider: OpenIdProvider, name: str) -> str:
-    """A local account with a password that is linked to a person at the provider."""
-    account = Account(subject=f"u_{name}", username=name, name=name)
-    identity = Identity(
-        provider="company",
-        issuer=provider.issuer,
-        subject=name,
-        account=account.subject,
-        label="at the provider",
-        linked_at_seconds=1.0,
-        checked_at_seconds=1.0,
-    )
-
-    async def add(connection: Redis) -> None:
-        await AccountStore(connection).add(account, PasswordHasher().hash("a good password"))
-        await Identities(connection).link(identity)
-
-    in_redis(service, add)
-    return account.subject
 
 
 def test_the_last_way_to_sign_in_cannot_be_removed(

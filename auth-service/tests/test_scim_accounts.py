@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from openid_provider import OpenIdProvider
-from provider_users import CompanyUser, in_redis
+from provider_users import LINKED_PASSWORD, CompanyUser, add_linked_account, in_redis, wait_until
 from scim_clients import ScimClient, actions, new_user, sign_in_of_scim_user, subject_of
-from signing_in import Request, refresh
+from signing_in import Page, Request, refresh
 
 from auth_service.accounts.account import Account
 from auth_service.accounts.identities import Identities, Identity
@@ -77,28 +77,32 @@ def test_an_account_that_an_operator_deleted_is_not_added_again(provider: OpenId
 def test_the_account_of_an_operator_keeps_its_name_and_is_not_deleted(
     provider: OpenIdProvider, scim: ScimClient
 ) -> None:
-    account = Account(subject="u_linked_account", username="linked", name="Name by the operator")
-    identity = Identity(
-        provider="company",
-        issuer=provider.issuer,
-        subject="linked by an operator",
-        account=account.subject,
-        linked_at_seconds=time.time(),
-        checked_at_seconds=0.0,
-    )
-
-    async def link(connection: Any) -> None:
-        await AccountStore(connection).add(account, PasswordHasher().hash("long enough"))
-        await Identities(connection).link(identity)
-
-    in_redis(scim.service, link)
+    subject = add_linked_account(scim.service, provider, "linked by an operator")
     (found,) = scim.find('externalId eq "linked by an operator"').json()["Resources"]
-    assert found["id"] == account.subject
+    assert found["id"] == subject
     changed = scim.patch(found["id"], {"op": "replace", "value": {"displayName": "Changed", "userName": "changed"}})
     assert (changed.status_code, changed.json()) == (200, found)
     assert scim.send("DELETE", f"Users/{found['id']}").status_code == 204
-    stored = in_redis(scim.service, lambda connection: AccountStore(connection).find(account.subject))
-    assert (stored.name, stored.disabled, stored.signed_out_at_seconds > 0) == ("Name by the operator", False, True)
+    stored = in_redis(scim.service, lambda connection: AccountStore(connection).find(subject))
+    assert (stored.name, stored.disabled, stored.signed_out_at_seconds > 0) == ("linked by an operator", False, True)
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_the_password_of_a_linked_account_is_refused_when_the_provider_ends_the_access(
+    provider: OpenIdProvider, scim: ScimClient, scim_user: CompanyUser, method: str
+) -> None:
+    name, request = f"linked, {method}", Request("app", {"prompt": "login"})
+    subject = add_linked_account(scim.service, provider, name)
+    accepted = scim_user.sign_in(scim_user.open(request.path), name, LINKED_PASSWORD)
+    assert Page(accepted.text).action == "/oauth2/consent"
+    if method == "PATCH":
+        scim.patch(subject, {"op": "replace", "value": {"active": False}})
+    else:
+        scim.send("DELETE", f"Users/{subject}")
+    ended_at = time.time()
+    wait_until(lambda: time.time() > ended_at + 1)  # the times of sign-ins are in whole seconds
+    refused = scim_user.sign_in(scim_user.open(request.path), name, LINKED_PASSWORD)
+    assert (refused.status_code, "belongs to your organization" in refused.text) == (400, True)
 
 
 def test_a_user_who_is_added_several_times_at_once_has_one_account(scim: ScimClient) -> None:

@@ -56,7 +56,8 @@ class AccountDirectory(Protocol):
         `provider` is the identity provider at which the user signed in. Then the account has the roles and the
         `scope_limit` that the provider's rules give, and is None also if the user has to sign in there again, is not
         linked there any more, or the provider is not declared any more. Without `provider`, the user signed in with a
-        password: None if auth.yaml does not permit that any more (`sign_in.local`).
+        password: None if auth.yaml does not permit that any more (`sign_in.local`), or if a provider at which the
+        account is linked has ended the user's access.
         """
         ...
 

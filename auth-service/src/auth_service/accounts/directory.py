@@ -29,9 +29,10 @@ class Accounts:
         account = await self._local.find(subject)
         if account is None or (provider is None and not self._local.may_use_password(account)):
             return None
-        if provider is None and account.provider is None:
-            return account
         identities = await self._identities.of_account(subject)
+        if provider is None and account.provider is None:
+            # A password is not a way around the provider of a linked account.
+            return None if any(each.was_ended_by_provider for each in identities) else account
         usable = [each for each in identities if provider in {None, each.provider} and self._is_usable(each)]
         if not usable:
             return None

@@ -32,7 +32,8 @@ class Identity:
     `claims` are those that the provider's conditions read, as they were at `checked_at_seconds`. `refresh_token` is the
     provider's, encrypted. With `must_sign_in`, sessions and refresh tokens wait for the next sign-in at the provider.
     `is_inactive`: the provider deactivated the user over SCIM. `is_deleted`: the account was deleted, and is not made
-    again at the next sign-in; `is_deleted_by_provider`: over SCIM, so the provider can add the user again.
+    again at the next sign-in; `is_deleted_by_provider`: over SCIM, so the provider can add the user again. `is_gone`: a
+    check found that the user is gone there, or may not sign in any more; the next sign-in ends it.
     `requirements` are the conditions of `require` that the last sign-in satisfied.
     """
 
@@ -51,6 +52,12 @@ class Identity:
     is_inactive: bool = False
     is_deleted: bool = False
     is_deleted_by_provider: bool = False
+    is_gone: bool = False
+
+    @property
+    def was_ended_by_provider(self) -> bool:
+        """Whether the provider has ended the user's access, in whatever way it said so."""
+        return self.is_gone or self.is_inactive or self.is_deleted_by_provider
 
     @property
     def key(self) -> str:

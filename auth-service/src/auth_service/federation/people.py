@@ -113,6 +113,7 @@ class People:
             checked_at_seconds=self.clock(),
             signed_in_at_seconds=self.clock(),
             must_sign_in=False,
+            is_gone=False,
         )
         account = await self.store.find(identity.account)
         if account is not None and account.disabled:

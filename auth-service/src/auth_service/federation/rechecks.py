@@ -111,9 +111,8 @@ class Rechecks:
 
     async def apply_refusal(self, identity: Identity, reason: Reason, source: RequestSource) -> None:
         """A sign-in whose claims were refused for this reason has the effect of a check with these claims."""
-        if identity.must_sign_in or identity.is_deleted:
-            return
-        if reason in _CLAIM_REFUSALS:
+        has_effect = not identity.is_gone if reason is Reason.NOT_ALLOWED else not identity.must_sign_in
+        if has_effect and not identity.is_deleted and reason in _CLAIM_REFUSALS:
             await self._refuse(identity, reason, source)
 
     async def plan(self, grant: AuthorizationGrant) -> None:
@@ -220,7 +219,7 @@ class Rechecks:
 
     async def _end(self, identity: Identity, reason: Reason, source: RequestSource | None) -> Identity:
         """The user is gone there: sessions and families here end, whatever way the user signed in."""
-        ended = replace(identity, must_sign_in=True, refresh_token=None, checked_at_seconds=self.clock())
+        ended = replace(identity, must_sign_in=True, is_gone=True, refresh_token=None, checked_at_seconds=self.clock())
         await self._record(identity, Action.ACCOUNT_ENDED, reason, source)
         await self.store.change(identity.account, lambda account: end_sign_ins(account, self.clock()))
         await self.revocation.revoke_all(identity.account)
