@@ -40,7 +40,7 @@ reset: $(VENV)/.run ## delete all state of make run, after a confirmation (YES=1
 	@$(BIN)/local-stack reset
 
 ##@ Develop | 개발
-check: $(VENV)/.dev ## lint, types, import contracts, file sizes, wording | 린트, 타입, 임포트 규칙, 파일 크기, 문구 검사
+check: $(VENV)/.dev ## lint, types, import contracts, file sizes, wording, licences | 린트, 타입, 임포트 규칙, 파일 크기, 문구 검사
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
@@ -48,6 +48,7 @@ check: $(VENV)/.dev ## lint, types, import contracts, file sizes, wording | 린�
 	$(BIN)/lint-imports --config gateway-service/importlinter.toml
 	$(BIN)/python .ci/sizes.py
 	$(BIN)/python .ci/wording.py
+	$(BIN)/python .ci/licenses.py --quiet
 
 test: $(VENV)/.dev ## the test suite: Python only | 전체 테스트(Python만)
 	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep and not ops"
@@ -82,6 +83,12 @@ check-manifests: requirements/manifests.lock ## compare deploy/kubernetes with t
 	$(PYTHON) -m venv .venv-manifests && .venv-manifests/bin/pip install -q --no-deps --require-hashes -r requirements/manifests.lock
 	sh .ci/check_manifests.sh
 
+licenses: $(VENV)/.dev ## list the licences of the packages in the images
+	$(BIN)/python .ci/licenses.py
+
+sbom: requirements/sbom.lock ## write dist/*.whl and a bill of materials (CycloneDX) of each service
+	PYTHON="$(PYTHON)" sh .ci/sbom.sh
+
 lock: ## renew requirements/*.lock (needs uv) | requirements/*.lock 갱신(uv 필요)
 	sh requirements/lock.sh --upgrade
 
@@ -98,4 +105,4 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.lock requirements/clients-mc
 	@sh e2e-tests/clients/install.sh
 	@touch $@
 
-.PHONY: help run demo token admin backup restore reset check test test-compose test-compose-deep test-deep test-ops test-clients docs pii-report pii-rivals check-manifests lock
+.PHONY: help run demo token admin backup restore reset check test test-compose test-compose-deep test-deep test-ops test-clients docs pii-report pii-rivals check-manifests licenses sbom lock

@@ -35,3 +35,4 @@ compile clients requirements/clients.in --constraint requirements/dev.lock
 compile clients-mcp1 requirements/clients-mcp1.in
 compile benchmark requirements/benchmark.in
 compile manifests requirements/manifests.in
+compile sbom requirements/sbom.in
