@@ -15,9 +15,11 @@ import httpx2
 import pytest
 from starlette.requests import Request
 
+from local_stack.command_server import run_command
 from local_stack.forms import Form, sign_in
-from local_stack.stack import AUTH, MCP
+from local_stack.stack import AUTH, MCP, start_stack
 from mcp_resource_service.audit_page import OAuthSignIn
+from mcp_resource_service.audit_page.oauth_sign_in import CLIENT_ID
 from mcp_resource_service.settings import ResourceSettings
 from security_common.tokens import TokenVerifier
 
@@ -120,6 +122,27 @@ def test_a_sign_out_that_cannot_be_recorded_can_be_repeated_and_is_recorded_then
     sign_in_as_demo(http, http.get(f"{own_stack.mcp_url}/audit"), own_stack.mcp_url)
     (recorded,) = audit_page_events(http, own_stack, "signed_out")
     assert recorded["outcome"] == "success"
+
+
+def test_a_session_ends_when_the_auditor_loses_the_right(http, tmp_path):
+    with start_stack(tmp_path / "stack", overrides={"AUTH_STATUS_LIST_TTL_SECONDS": "1"}) as stack:
+        page = f"{stack.mcp_url}/audit"
+        sign_in_as_demo(http, http.get(page), stack.mcp_url)
+        stack.kill(AUTH)
+        wait_for(http, page, lambda answer: answer.status_code == 503)
+        stack.start_one(AUTH)
+        stack.wait_until_ready(AUTH)
+        wait_for(http, page, lambda answer: "Audit trail" in answer.text)
+        withdrawn = run_command(AUTH, "consent", "revoke", "demo", CLIENT_ID, environment=stack.environment(AUTH))
+        assert withdrawn.returncode == 0, withdrawn.stderr
+        wait_for(http, page, lambda answer: str(answer.url).startswith(stack.issuer))
+
+
+def wait_for(http, page, is_expected):
+    deadline = time.monotonic() + 60
+    while not is_expected(http.get(page)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.anyio

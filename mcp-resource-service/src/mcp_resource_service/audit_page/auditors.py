@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from starlette.requests import Request
 
-from mcp_resource_service.audit_page.oauth_sign_in import CLIENT_ID
+from mcp_resource_service.audit_page.oauth_sign_in import CLIENT_ID, OAuthSignIn
 from mcp_resource_service.audit_page.sessions import AuditorSession, Sessions, SignedInUser, read_cookies
 from security_common.audit import Action, AuditEvent, EventType, Journal, Outcome
 from security_common.errors import SecurityError
@@ -27,10 +27,18 @@ class AuditorAccess:
     """
 
     def __init__(
-        self, sessions: Sessions, cookies: ServiceCookies, journal: Journal, *, origin: str, clock: Callable[[], float]
+        self,
+        sessions: Sessions,
+        cookies: ServiceCookies,
+        journal: Journal,
+        oauth: OAuthSignIn,
+        *,
+        origin: str,
+        clock: Callable[[], float],
     ) -> None:
         self.sessions = sessions
         self.cookies = cookies
+        self._oauth = oauth
         self._journal = journal
         self._origin = origin
         self._clock = clock
@@ -40,9 +48,13 @@ class AuditorAccess:
         return self.cookies.read(read_cookies(request), "")
 
     async def of_request(self, request: Request) -> SignedInUser | None:
-        """Returns the auditor who is signed in, or None."""
+        """Returns the auditor who is signed in, or None; also None when the auditor's token was revoked.
+
+        Raises IssuerUnreachable if it is not known whether it was.
+        """
         session = await self.sessions.load(self.session_id(request))
-        return self.of_session(session) if isinstance(session, AuditorSession) else None
+        auditor = self.of_session(session) if isinstance(session, AuditorSession) else None
+        return auditor if auditor is not None and await self._oauth.is_valid(auditor) else None
 
     def of_session(self, session: AuditorSession) -> SignedInUser | None:
         """Returns the auditor of a session, or None when the auditor's token has expired."""

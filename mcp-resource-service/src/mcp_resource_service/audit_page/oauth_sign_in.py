@@ -7,6 +7,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -26,7 +27,8 @@ from mcp_resource_service.scopes import ACCESS_SCOPE, AUDIT_SCOPE
 from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
 from security_common.secret_files import read_secret_file
-from security_common.tokens import TokenVerifier
+from security_common.tokens import KeysUnavailable, TokenRejected, TokenVerifier
+from security_common.tokens.errors import IssuerUnreachable
 
 __all__ = [
     "CLIENT_ID",
@@ -146,10 +148,30 @@ class OAuthSignIn:
             subject=token.subject,
             expires_at_seconds=token.expires_at_seconds,
             id_token=str(response.get("id_token", "")),
+            token=replace(token, payload=b"{}"),
         )
         if AUDIT_SCOPE not in token.scopes:
             raise AuditScopeMissing(user)
         return user
+
+    async def is_valid(self, user: SignedInUser) -> bool:
+        """Returns whether the access token of the sign-in was not revoked since.
+
+        Raises IssuerUnreachable if the issuer does not say so.
+        """
+        if user.token is None:
+            return True
+        try:
+            token = await self._verifier.verify_again(user.token)
+        except TokenRejected:
+            return False
+        except KeysUnavailable as failure:
+            raise IssuerUnreachable(failure.description, hint=failure.hint) from failure
+        if AUDIT_SCOPE in token.withheld_scopes:
+            raise IssuerUnreachable(
+                "the issuer does not say whether the token was revoked", hint="try again in a moment"
+            )
+        return True
 
     def _check_issuer(self, iss: str, *, required: bool) -> None:
         """Checks the `iss` of the authorization response (RFC 9207 section 2.4).

@@ -104,7 +104,7 @@ class AuditPage:
     ) -> None:
         self._rendering = Rendering(issuer, time_zone)
         cookies = page_cookies(secure=origin.startswith("https:"))
-        auditors = AuditorAccess(sessions, cookies, journal, origin=origin, clock=clock)
+        auditors = AuditorAccess(sessions, cookies, journal, oauth, origin=origin, clock=clock)
         self._sign_in_pages = SignInPages(auditors, oauth, self._rendering, clock=clock)
         self._trail_pages = TrailPages(
             auditors, self._rendering, trail, journal, detector, time_zone=time_zone, clock=clock

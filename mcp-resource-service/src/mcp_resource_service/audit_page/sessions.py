@@ -1,7 +1,7 @@
 """What the sessions of the audit page contain, and their cookies.
 
 sign-in started ──▶ PendingSignIn, cookie mcp_audit_sign_in_<state>   10 minutes
-signed in       ──▶ AuditorSession, cookie mcp_audit                  until the access token expires
+signed in       ──▶ AuditorSession, cookie mcp_audit                  until the access token expires or is revoked
 signed out      ──▶ EndedSession, the same cookie                     30 seconds
 """
 
@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from security_common.cookies import parse_cookies
 from security_common.service import ServiceCookies, SessionStore
+from security_common.tokens import AccessToken
 
 __all__ = [
     "AuditorSession",
@@ -38,13 +39,15 @@ SIGN_IN_COOKIE = "_sign_in_"
 class SignedInUser:
     """A user who has signed in at the issuer; an auditor if the token has the scope mcp.audit.
 
-    The access token is valid until `expires_at_seconds`. The ID token is sent to the issuer at sign-out.
+    The access token is valid until `expires_at_seconds`; `token` has what was read from it, so that a revocation can be
+    noticed. It is None in a session from before the upgrade. The ID token is sent to the issuer at sign-out.
     """
 
     issuer: str
     subject: str
     expires_at_seconds: float
     id_token: str = field(default="", repr=False)
+    token: AccessToken | None = None
 
 
 @dataclass(frozen=True, slots=True)

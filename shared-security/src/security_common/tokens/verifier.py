@@ -145,6 +145,18 @@ class TokenVerifier:
             # A token is untrusted input: an unexpected error while it is read must not become a 500.
             raise TokenRejected("malformed", "the token cannot be read") from error
 
+    async def verify_again(self, token: AccessToken) -> AccessToken:
+        """A token that this verifier has verified before, for a session that goes on as long as the token is valid.
+
+        Whether its issuer still has its key, and whether it was revoked; the caller compares the time of its expiry.
+        Raises as `verify` does.
+        """
+        keys = self._keys.get(token.issuer)
+        if keys is None:
+            raise TokenRejected("unknown_issuer", "the token's issuer is not one that this server trusts any more")
+        await keys.find(token.key_id)
+        return await self._statuses.check(token, keys)
+
     async def _verify_with_status(self, token: str) -> AccessToken:
         verified = self._find_verified(token) or await self._verify(token)
         return await self._statuses.check(verified, self._keys[verified.issuer])
