@@ -133,6 +133,20 @@ def test_a_session_that_ended_during_the_sign_in_does_not_begin(
     assert not is_signed_in(employee)
 
 
+def test_a_sign_in_that_began_before_a_logout_by_sub_does_not_end_after_it(
+    provider: OpenIdProvider, employee: CompanyUser, company_visitor: CompanyUser
+) -> None:
+    sign_in(provider, employee, "response that is held back")
+    callback = company_visitor.callback(ONLINE)
+    assert log_out(employee, provider.logout_token()).status_code == 200
+    ended_at = time.time()
+    wait_until(lambda: time.time() > ended_at + 1)  # the times of sign-ins are in whole seconds
+    assert company_visitor.http.get(callback).status_code == 400
+    assert not is_signed_in(company_visitor)
+    sign_in(provider, company_visitor, "response that is held back")
+    assert is_signed_in(company_visitor)
+
+
 def test_a_grant_that_outlives_the_session_of_the_browser_ends(
     provider: OpenIdProvider, employee: CompanyUser, company: Service
 ) -> None:

@@ -186,7 +186,7 @@ class ProviderSignIn:
         if not is_recent_enough(visit.request, pending, tokens.claims, self.clock()):
             await self.flow.record_refused_sign_in(visit, http, Reason.REQUIREMENT_NOT_MET)
             return await self.flow.refuse(visit, LoginRequired("the sign-in at the identity provider is too old"), http)
-        return await self._admit(visit, connection, tokens, http)
+        return await self._admit(visit, connection, pending, tokens, http)
 
     async def _match(self, form: Form, provider: str, http: Request) -> tuple[Visit, PendingSignIn]:
         """The authorization request of this response in this browser. Raises `ProviderResponseRefused`."""
@@ -209,7 +209,12 @@ class ProviderSignIn:
         return visit, pending
 
     async def _admit(
-        self, visit: Visit, connection: ProviderConnection, tokens: ProviderTokens, http: Request
+        self,
+        visit: Visit,
+        connection: ProviderConnection,
+        pending: PendingSignIn,
+        tokens: ProviderTokens,
+        http: Request,
     ) -> Response:
         provider = connection.provider
         subject = subject_of(tokens.claims, provider)
@@ -239,6 +244,18 @@ class ProviderSignIn:
             provider_session=session_id,
             interaction_id=visit.interaction_id,
         )
+        # After the session has begun: a sign-out from now on ends it.
+        has_signed_out = await self.logouts.has_ended(
+            provider=provider.id,
+            account=person.account.subject,
+            session_id=session_id,
+            signed_in_at_seconds=pending.started_at_seconds,
+        )
+        if has_signed_out:
+            await self.sessions.sign_out(browser)
+            await self.flow.record_refused_sign_in(visit, http, Reason.RESPONSE_NOT_EXPECTED)
+            again = NextStep("next_step.sign_in_again", visit.address(Step.SIGN_IN))
+            raise ProviderResponseRefused("the user has signed out at the provider during the sign-in", next_step=again)
         return await self.flow.proceed(replace(visit, browser=browser), http, *self.sessions.signed_in_cookies(browser))
 
     async def _refuse_person(
