@@ -21,7 +21,11 @@ from signing_in import Person, Request, redeem, refresh
 
 from auth_service.token_status.replay import RevocationReplay
 from auth_service.token_status.status_indices import ListKind, StatusIndices, StatusReference
+from auth_service.tokens.authorization_grant import AuthorizationGrant
+from auth_service.tokens.live_grants import LiveGrants
 from auth_service.tokens.refresh_tokens import RefreshTokens
+
+DAY_SECONDS = 86400
 
 
 def client_token(service: Service, **changes: str) -> str:
@@ -171,6 +175,46 @@ def test_a_status_of_a_family_does_not_change_when_the_family_expires(own_redis:
             assert not await connection.exists("auth:family:revoked")
 
     anyio.run(set_statuses)
+
+
+@pytest.mark.parametrize(
+    ("idle_seconds", "passed_seconds", "is_listed"),
+    [
+        (14 * DAY_SECONDS, 3600, False),
+        (300, 3600, True),
+        (14 * DAY_SECONDS, 90 * DAY_SECONDS + 600, True),
+        (14 * DAY_SECONDS, 90 * DAY_SECONDS + 1801, False),
+    ],
+    ids=["not used", "not used for a short time", "lifetime has ended", "access token has expired too"],
+)
+def test_a_grant_is_known_while_its_last_access_token_can_outlive_its_refresh_tokens(
+    own_redis: tuple[str, Any], idle_seconds: int, passed_seconds: int, is_listed: bool
+) -> None:
+    now = 1_800_000_000
+    grant = AuthorizationGrant(
+        family_id="f" * 16,
+        client_id="app",
+        subject="u_someone",
+        resource="https://mcp.example.com/mcp",
+        scopes=("mcp.access",),
+        signed_in_at_seconds=now,
+        methods=("pwd",),
+    )
+
+    async def is_known() -> bool:
+        async with Redis.from_url(own_redis[0], decode_responses=True) as redis:
+            times = iter([now, now + passed_seconds])
+            grants = LiveGrants(
+                redis=redis,
+                clock=lambda: next(times),
+                access_seconds=1800,
+                refresh_seconds=90 * DAY_SECONDS,
+                idle_seconds=idle_seconds,
+            )
+            await grants.add(grant, StatusReference("g" + "x" * 16, 1), has_refresh_token=True)
+            return bool(await grants.all(grant.subject))
+
+    assert anyio.run(is_known) == is_listed
 
 
 def test_item_e158_two_replicas_never_assign_one_index(own_redis: tuple[str, Any]) -> None:

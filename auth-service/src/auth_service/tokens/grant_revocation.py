@@ -48,6 +48,7 @@ class GrantRevocation:
                 clock=clock,
                 access_seconds=access_seconds,
                 refresh_seconds=settings.refresh_absolute_lifetime_seconds,
+                idle_seconds=settings.refresh_idle_lifetime_seconds,
             ),
             revoked=RevokedTokens(redis, lifetime_seconds=access_seconds),
             statuses=StatusRevocations(

@@ -47,13 +47,15 @@ _ADAPTER = TypeAdapter(LiveGrant)
 class LiveGrants:
     """Reads and writes the grants. Raises `RedisError` if Redis is unavailable.
 
-    `access_seconds` is the lifetime of an access token, `refresh_seconds` that of the refresh tokens of a grant.
+    `access_seconds` is the lifetime of an access token, `refresh_seconds` that of the refresh tokens of a grant, and
+    `idle_seconds` that of a refresh token that is not used.
     """
 
     redis: Redis
     clock: Clock
     access_seconds: int
     refresh_seconds: int
+    idle_seconds: int
 
     async def add(self, grant: AuthorizationGrant, status: StatusReference, *, has_refresh_token: bool) -> None:
         """Stores the grant before its first tokens are issued, and removes those of the user that have expired."""
@@ -89,12 +91,21 @@ class LiveGrants:
         found: list[LiveGrant] = []
         for grant in await self._stored(subject):
             has_refresh_tokens = await self.redis.exists(FAMILY_PREFIX + grant.family_id)
-            if grant.expires_at_seconds > now and (has_refresh_tokens or grant.access_expires_at_seconds > now):
+            if grant.expires_at_seconds > now and (has_refresh_tokens or self._can_have_access_tokens(grant, now)):
                 found.append(grant)
         return sorted(found, key=lambda grant: (grant.granted_at_seconds, grant.family_id))
 
     async def remove(self, subject: str, family_id: str) -> None:
         await self.redis.hdel(_PREFIX + subject, family_id)
+
+    def _can_have_access_tokens(self, grant: LiveGrant, now: float) -> bool:
+        """Whether a grant without refresh tokens can have an access token that is still valid.
+
+        When its tokens were last refreshed is not stored. The access token of that time outlives the refresh tokens if
+        their lifetime ended after it, or if unused ones expire sooner than an access token.
+        """
+        refresh_tokens_ended = grant.expires_at_seconds - self.access_seconds <= now
+        return grant.access_expires_at_seconds > now or refresh_tokens_ended or self.idle_seconds < self.access_seconds
 
     async def _stored(self, subject: str) -> list[LiveGrant]:
         return [_ADAPTER.validate_json(document) for document in await self.redis.hvals(_PREFIX + subject)]
