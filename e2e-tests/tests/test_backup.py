@@ -92,6 +92,7 @@ def test_everything_is_back_after_a_restore(tmp_path: Path) -> None:
 def test_a_state_is_never_overwritten(tmp_path: Path) -> None:
     stack = Stack(StackPorts.ephemeral(), tmp_path)
     (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/key").write_text("in use")
     with pytest.raises(StackError, match="there is state already"):
         restore_state(stack, tmp_path / "backup.tar.gz")
 

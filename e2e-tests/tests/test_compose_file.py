@@ -260,3 +260,26 @@ def test_the_lock_of_an_image_has_every_direct_dependency(name: str) -> None:
     lock = (ROOT / f"requirements/{name}.lock").read_text(encoding="utf-8")
     locked = {re.split(r"[\[=]", line)[0] for line in lock.splitlines() if "==" in line}
     assert needed <= locked, "run: make lock"
+
+
+TOOLS: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "deploy/compose.backup.yaml").read_text("utf-8"))["services"]
+
+
+@pytest.mark.parametrize("name", list(TOOLS))
+def test_containers_for_backups_are_hardened(name: str) -> None:
+    tool = TOOLS[name]
+    assert tool["profiles"] == ["backup"], "`docker compose up` does not start it"
+    assert tool["user"] in {"65532:65532", SERVICES["redis"]["user"]}
+    assert tool["network_mode"] == "none"
+    assert tool["read_only"] is True
+    assert tool["cap_drop"] == ["ALL"]
+    assert tool["security_opt"] == ["no-new-privileges:true"]
+    mounts = [mount.split(":") for mount in tool["volumes"]]
+    assert {mount[0] for mount in mounts} <= set(COMPOSE["volumes"])
+    assert all((mount[2:] == ["ro"]) == name.startswith("backup") for mount in mounts), "a backup changes nothing"
+
+
+def test_a_backup_has_every_volume() -> None:
+    for kind in ("backup", "restore"):
+        mounted = {mount.split(":")[0] for name in (kind, f"{kind}-redis") for mount in TOOLS[name]["volumes"]}
+        assert mounted == set(COMPOSE["volumes"])

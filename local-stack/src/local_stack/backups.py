@@ -5,6 +5,7 @@ from pathlib import Path
 
 from local_stack.errors import StackError
 from local_stack.stack import REDIS, Stack
+from security_common.backup import has_files
 from security_common.cli.backup import create_archive, restore_archive
 
 __all__ = ["back_up", "restore_state"]
@@ -24,7 +25,7 @@ def back_up(stack: Stack, file: Path) -> Iterator[str]:
 
 def restore_state(stack: Stack, file: Path) -> str:
     """Verifies an archive and restores the state from it; returns what was done. Raises `SecurityError`, `OSError`."""
-    present = [str(folder) for folder in _folders(stack).values() if folder.exists()]
+    present = [str(folder) for folder in _folders(stack).values() if has_files(folder)]
     if present:
         raise StackError(
             f"there is state already: {', '.join(present)}", hint="move it away, or delete it with make reset"

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ _ROOT = Path(__file__).resolve().parents[3]
 class Compose:
     """`docker compose` for tests: call it with the arguments. `declaration` is a folder that contains auth.yaml.
 
-    `settings` are settings of the services, as a user would set them in the shell.
+    `settings` are settings of the services, as a user would set them in the shell. `further_files` are other compose
+    files of the project.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class Compose:
         *,
         declaration: Path,
         settings: Mapping[str, str] | None = None,
+        further_files: Sequence[str] = (),
     ) -> None:
         self.auth_url, self.mcp_url, self.gateway_url = (
             f"http://localhost:{port}" for port in (auth_port, mcp_port, gateway_port)
         )
-        files = ["--file", "compose.yaml", "--file", "deploy/compose.declared.yaml"]
+        names = ("compose.yaml", "deploy/compose.declared.yaml", *further_files)
+        files = [part for name in names for part in ("--file", name)]
         project = f"mcp-oauth2-test-{auth_port}"  # several checkouts may test on one engine
         self._command = ["docker", "compose", "--project-name", project, *files]
         addresses = {
@@ -60,6 +63,20 @@ class Compose:
         return subprocess.Popen(
             [*self._command, *arguments], cwd=_ROOT, env=self._environment, stdout=subprocess.PIPE, text=True
         )
+
+    def run_tool(self, service: str, given: bytes = b"") -> bytes:
+        """Runs a service once, with this standard input, and returns its standard output. Raises `StackError`."""
+        done = subprocess.run(
+            [*self._command, "run", "--rm", "--no-deps", "-T", service],
+            cwd=_ROOT,
+            env=self._environment,
+            input=given,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise StackError(f"docker compose run {service} failed", hint=done.stderr.decode(errors="replace")[-4000:])
+        return done.stdout
 
     def inspect(self, service: str) -> dict[str, Any]:
         """Returns the description of a service's container (`docker inspect`)."""

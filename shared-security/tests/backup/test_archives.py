@@ -35,6 +35,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
         "audit/auth-service/0/security_audit.00000001.log": b"1\n2\n",
         "audit/auth-service/0/security_audit.00000001.torn": b"not complete",
         "audit/auth-service/0/security_audit.log": b"3\n4\n5 is being writ",
+        "audit/auth-service/index/events.00000001.sqlite3": b"a database that is in use",
         "secrets/auth/cookie_key": b"key\n",
         "secrets/redis/users.acl": b"user default off\n",
     }
@@ -128,6 +129,50 @@ def test_only_an_empty_folder_is_restored_to(folders: dict[str, Path]):
     with pytest.raises(BackupInvalid, match="is not empty"):
         restore_backup(io.BytesIO(archive), folders)
     assert content_of(folders["audit"]) == before
+
+
+def test_parts_of_several_archives_become_one(folders: dict[str, Path], tmp_path: Path):
+    """As in containers, where the data of Redis and the secrets belong to different users."""
+    redis = io.BytesIO(written({"redis": folders.pop("redis")}))
+    target = io.BytesIO()
+    created = write_backup(target, folders, earlier=redis)
+    target.seek(0)
+    assert read_backup(target) == created
+    assert created.parts == {"redis", "audit", "secrets"}
+    target.seek(0)
+    restore_backup(target, {"redis": tmp_path / "restored"})
+    assert (tmp_path / "restored/appendonlydir/appendonly.aof.2.incr.aof").read_bytes() == b"commands"
+
+
+def test_an_earlier_archive_must_be_complete(folders: dict[str, Path]):
+    redis = written({"redis": folders.pop("redis")})
+    with pytest.raises(BackupInvalid):
+        write_backup(io.BytesIO(), folders, earlier=io.BytesIO(redis[:-200]))
+
+
+def test_a_part_that_the_archive_lacks_is_refused(folders: dict[str, Path], tmp_path: Path):
+    archive = written({"audit": folders["audit"]})
+    with pytest.raises(BackupInvalid, match="has no redis and no secrets"):
+        restore_backup(io.BytesIO(archive), {part: tmp_path / "restored" / part for part in folders})
+    assert content_of(tmp_path / "restored") == {}
+
+
+def test_a_damaged_archive_leaves_no_file_behind(folders: dict[str, Path], tmp_path: Path):
+    archive = changed(written(folders), "secrets/auth/cookie_key", b"changed")
+    with pytest.raises(BackupInvalid, match="secrets/auth/cookie_key is damaged"):
+        restore_backup(io.BytesIO(archive), {part: tmp_path / "restored" / part for part in folders})
+    assert content_of(tmp_path / "restored") == {}
+
+
+def test_volumes_of_several_services_are_folders_of_one_part(folders: dict[str, Path], tmp_path: Path):
+    """In containers each service has a volume for its journals; the mount points exist before the restore."""
+    (tmp_path / "volumes").mkdir()
+    folders["audit"].rename(tmp_path / "volumes/auth")
+    target = io.BytesIO(written({"audit": tmp_path / "volumes"}))
+    (tmp_path / "restored/auth").mkdir(parents=True)
+    restore_backup(target, {"audit": tmp_path / "restored"})
+    journal = tmp_path / "restored/auth/auth-service/0/security_audit.log"
+    assert journal.read_bytes() == b"3\n4\n"
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.6, 0.9])

@@ -10,6 +10,6 @@ So a restored journal never ends before what the restored Redis has of it, and i
 the archive has the digest of every file: an archive without it is incomplete.
 """
 
-from security_common.backup.archive import Backup, BackupInvalid, read_backup, restore_backup, write_backup
+from security_common.backup.archive import Backup, BackupInvalid, has_files, read_backup, restore_backup, write_backup
 
-__all__ = ["Backup", "BackupInvalid", "read_backup", "restore_backup", "write_backup"]
+__all__ = ["Backup", "BackupInvalid", "has_files", "read_backup", "restore_backup", "write_backup"]

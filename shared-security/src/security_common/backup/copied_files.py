@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from security_common.audit.event_index import INDEX_FOLDER
 from security_common.audit.segment_files import open_segments
 from security_common.errors import SecurityError
 
@@ -51,44 +52,41 @@ def redis_files(folder: Path) -> Iterator[CopiedFile]:
             content = listed.read()
             names = _files_of_manifest(content)
             try:
-                files = [_copied(manifest.parent / name, folder, opened) for name in names]
+                paths = [manifest.parent / name for name in names]
+                files = [_file(path, opened.enter_context(path.open("rb")), folder) for path in paths]
             except FileNotFoundError:
                 continue
             if manifest.read_bytes() != content:
                 continue
             yield from files
             listed.seek(0)
-            yield CopiedFile(_name(manifest, folder), listed, len(content), _mode(listed))
+            yield _file(manifest, listed, folder)
             return
     raise AppendOnlyFileMissing(f"{manifest} changes all the time", hint="try again")
 
 
 def audit_files(folder: Path) -> Iterator[CopiedFile]:
-    """What each service has in its audit folder. Locks and links are left out."""
-    for service in sorted(each for each in folder.iterdir() if each.is_dir()):
+    """Everything in the audit folder of one service or of several.
+
+    Locks and links are left out, and so is the index, which is built again from the stream and the journals.
+    """
+    directories = sorted(path for path in folder.rglob("*") if path.is_dir() and path.name != INDEX_FOLDER)
+    for directory in [folder, *directories]:
         with ExitStack() as opened:
-            for path in _regular_files(service):
-                yield _copied(path, folder, opened)
-            for slot in sorted(each for each in service.iterdir() if each.is_dir()):
-                yield from _slot_files(slot, folder)
-
-
-def _slot_files(slot: Path, folder: Path) -> Iterator[CopiedFile]:
-    with ExitStack() as opened:
-        others = [path for path in _regular_files(slot) if path.suffix != ".log"]
-        # A checkpoint must not state more lines than the copy of the journal has.
-        for path in sorted(others, key=lambda path: path.name != _CHECKPOINTS):
-            yield _complete_lines(path, opened.enter_context(path.open("rb")), folder)
-        for path, source in open_segments(slot):
-            yield _complete_lines(path, opened.enter_context(source), folder)
+            # A checkpoint must not state more lines than the copy of the journal has.
+            for path in sorted(_other_files(directory), key=lambda path: path.name != _CHECKPOINTS):
+                source = opened.enter_context(path.open("rb"))
+                yield _file(path, source, folder, only_lines=path.name == _CHECKPOINTS)
+            for path, source in open_segments(directory):
+                yield _file(path, opened.enter_context(source), folder, only_lines=True)
 
 
 def secret_files(folder: Path) -> Iterator[CopiedFile]:
     """Every regular file of the folder and of the folders below it."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
-            with ExitStack() as opened:
-                yield _copied(path, folder, opened)
+            with path.open("rb") as source:
+                yield _file(path, source, folder)
 
 
 def _files_of_manifest(content: bytes) -> list[str]:
@@ -98,23 +96,20 @@ def _files_of_manifest(content: bytes) -> list[str]:
     return [entry["file"] for entry in entries if entry["type"] in {"b", "i"}]
 
 
-def _regular_files(folder: Path) -> list[Path]:
-    files = [path for path in folder.iterdir() if path.is_file() and not path.is_symlink()]
-    return sorted(path for path in files if path.name != _LOCK)
+def _other_files(folder: Path) -> list[Path]:
+    """The files of a folder that are not segments of a journal."""
+    files = (path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
+    return [path for path in files if path.name != _LOCK and path.suffix != ".log"]
 
 
-def _copied(path: Path, folder: Path, opened: ExitStack) -> CopiedFile:
-    source = opened.enter_context(path.open("rb"))
-    return CopiedFile(_name(path, folder), source, os.fstat(source.fileno()).st_size, _mode(source))
-
-
-def _complete_lines(path: Path, source: BinaryIO, folder: Path) -> CopiedFile:
-    """The file up to the end of its last complete line. What a crash has cut off before (.torn) is copied whole."""
-    size = os.fstat(source.fileno()).st_size
-    if path.suffix != ".torn":
+def _file(path: Path, source: BinaryIO, folder: Path, *, only_lines: bool = False) -> CopiedFile:
+    """The file as long as it is now, or with `only_lines` up to the end of its last complete line."""
+    status = os.fstat(source.fileno())
+    size = status.st_size
+    if only_lines:
         size = _end_of_last_line(source, size)
         source.seek(0)
-    return CopiedFile(_name(path, folder), source, size, _mode(source))
+    return CopiedFile(path.relative_to(folder).as_posix(), source, size, status.st_mode & 0o777)
 
 
 def _end_of_last_line(source: BinaryIO, size: int) -> int:
@@ -128,11 +123,3 @@ def _end_of_last_line(source: BinaryIO, size: int) -> int:
             return start + found + 1
         end = start
     return 0
-
-
-def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix()
-
-
-def _mode(source: BinaryIO) -> int:
-    return os.fstat(source.fileno()).st_mode & 0o777

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -28,38 +28,50 @@ The archive contains every secret: encrypt it, and keep it where only operators 
 RedisFolder = Annotated[Path | None, Parameter(name="--redis", help="the `dir` of Redis, with its append-only file")]
 AuditFolder = Annotated[Path | None, Parameter(name="--audit", help="SECURITY_AUDIT_DIR")]
 SecretsFolder = Annotated[Path | None, Parameter(name="--secrets", help="the folder that `setup` has filled")]
+ArchiveOrDash = Annotated[Path, Parameter(allow_leading_hyphen=True)]
+AfterStandardInput = Annotated[
+    bool,
+    Parameter(
+        negative="", help="read another archive from standard input and write its parts first: folders of another user"
+    ),
+]
 
 
 @app.command
 def create(
-    archive: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    archive: ArchiveOrDash,
     /,
     *,
     redis: RedisFolder = None,
     audit: AuditFolder = None,
     secrets: SecretsFolder = None,
+    after_stdin: AfterStandardInput = False,
 ) -> None:
     """Write the given folders to ARCHIVE, also while the services run; `-` writes to standard output.
 
     Example: security-common backup create backup.tar.gz --redis /data --audit /var/lib/audit --secrets /secrets
     """
     folders = _given(redis=redis, audit=audit, secrets=secrets)
+    earlier = sys.stdin.buffer if after_stdin else None
     if str(archive) == "-":
-        write_backup(sys.stdout.buffer, folders)
+        write_backup(sys.stdout.buffer, folders, earlier=earlier)
         return
-    backup = create_archive(archive, folders)
+    backup = create_archive(archive, folders, earlier=earlier)
     print(f"{archive}: {len(backup.digests)} files of {', '.join(sorted(backup.parts))}")
 
 
 @app.command
 def restore(
-    archive: Path, /, *, redis: RedisFolder = None, audit: AuditFolder = None, secrets: SecretsFolder = None
+    archive: ArchiveOrDash, /, *, redis: RedisFolder = None, audit: AuditFolder = None, secrets: SecretsFolder = None
 ) -> None:
-    """Verify ARCHIVE, and write its parts to the given folders, which must be empty, while the services do not run.
+    """Write the parts of ARCHIVE to the given folders, which must be empty, while the services do not run.
+
+    `-` reads standard input. An archive that is damaged or incomplete leaves no file behind.
 
     Example: security-common backup restore backup.tar.gz --audit /var/lib/audit --secrets /secrets
     """
-    backup = restore_archive(archive, _given(redis=redis, audit=audit, secrets=secrets))
+    folders = _given(redis=redis, audit=audit, secrets=secrets)
+    backup = restore_backup(sys.stdin.buffer, folders) if str(archive) == "-" else restore_archive(archive, folders)
     print(f"restored the backup of {backup.created}")
 
 
@@ -74,22 +86,16 @@ def verify(archive: Path, /) -> None:
     print(f"{archive}: complete, {len(backup.digests)} files of {', '.join(sorted(backup.parts))}, of {backup.created}")
 
 
-def create_archive(path: Path, folders: dict[str, Path]) -> Backup:
+def create_archive(path: Path, folders: Mapping[str, Path], *, earlier: BinaryIO | None = None) -> Backup:
     """Writes an archive that only its owner can read. Raises `SecurityError`, and OSError if the file exists."""
     with _new_file(path) as target:
-        return write_backup(target, folders)
+        return write_backup(target, folders, earlier=earlier)
 
 
-def restore_archive(path: Path, folders: dict[str, Path]) -> Backup:
-    """Verifies the archive before it writes anything. Raises `BackupInvalid` and OSError."""
+def restore_archive(path: Path, folders: Mapping[str, Path]) -> Backup:
+    """Writes the parts of an archive to empty folders. Raises `BackupInvalid` and OSError."""
     with path.open("rb") as source:
-        backup = read_backup(source)
-        missing = sorted(folders.keys() - backup.parts)
-        if missing:
-            raise BackupInvalid(f"{path} has no {' and no '.join(missing)}", hint="restore only the parts that it has")
-        source.seek(0)
-        restore_backup(source, folders)
-    return backup
+        return restore_backup(source, folders)
 
 
 def _given(**folders: Path | None) -> dict[str, Path]:

@@ -7,8 +7,8 @@ The stream is bounded transport, the journals are the evidence, and the index is
 both. It contains the lines of the journals and nothing else about anyone.
 """
 
-from security_common.audit.event_index.database import IndexFiles, IndexUnavailable, index_files
+from security_common.audit.event_index.database import INDEX_FOLDER, IndexFiles, IndexUnavailable, index_files
 from security_common.audit.event_index.index_feed import IndexFeed
 from security_common.audit.event_index.index_reader import IndexReader
 
-__all__ = ["IndexFeed", "IndexFiles", "IndexReader", "IndexUnavailable", "index_files"]
+__all__ = ["INDEX_FOLDER", "IndexFeed", "IndexFiles", "IndexReader", "IndexUnavailable", "index_files"]

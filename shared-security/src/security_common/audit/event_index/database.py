@@ -23,6 +23,7 @@ from security_common.private_files import make_private_directory
 from security_common.settings import SecuritySettings
 
 __all__ = [
+    "INDEX_FOLDER",
     "IndexFiles",
     "IndexUnavailable",
     "index_files",
@@ -31,6 +32,9 @@ __all__ = [
     "open_for_writing",
     "reading",
 ]
+
+INDEX_FOLDER = "index"
+"""The name of the folder of an index, in the audit folder of its service."""
 
 SCHEMA_VERSION = 1
 
@@ -136,7 +140,7 @@ class IndexFiles:
 
 def index_files(settings: SecuritySettings, *, service: str) -> IndexFiles:
     """The files of the index of this service: below SECURITY_AUDIT_INDEX_DIR, or beside its journals."""
-    return IndexFiles((settings.audit_index_dir or settings.audit_dir) / service / "index")
+    return IndexFiles((settings.audit_index_dir or settings.audit_dir) / service / INDEX_FOLDER)
 
 
 class OtherSchema(sqlite3.DatabaseError):
