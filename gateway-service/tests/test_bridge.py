@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from gateway_processes import Shell
-from program_upstreams import ERAS, PROGRAM, is_running, wait_until_ended
+from program_upstreams import ERAS, PROGRAM, is_running, pid_of, pids_of, wait_until_ended
 
 from local_stack.ports import free_ports
 
@@ -102,13 +102,12 @@ async def test_a_gateway_reaches_a_program_by_url(
 ) -> None:
     (tmp_path / "token").write_text(TOKEN)
     bridge = await start_bridge("--token-file", str(tmp_path / "token"), era=era)
-    entry = {"url": f"{bridge.url}/mcp", "credential": {"secret_file": "token"}, "timeout": "2s"}
+    entry = {"url": f"{bridge.url}/mcp", "type": "bridge", "credential": {"secret_file": "token"}, "timeout": "2s"}
     gateway = await start_gateway({"crm": entry})
     await gateway.wait_until_listed("crm")
     answers = [await gateway.call("crm_count", token=gateway.token(sub=sub)) for sub in ("u_1", "u_2", "u_1")]
     processes = [answer.text.split()[-1] for answer in answers]
-    assert processes[0] == processes[2]
-    assert (processes[0] == processes[1]) is (era == "stateless")
+    assert processes[0] == processes[2] != processes[1]
     assert (await gateway.call("crm_slow", {"seconds": 600})).text.startswith("upstream_timeout")
     assert (await gateway.call("crm_slow")).text == "cancelled: 1"
     assert (await gateway.call("crm_crash")).text.startswith("upstream_unavailable")
@@ -118,7 +117,7 @@ async def test_a_gateway_reaches_a_program_by_url(
 async def test_a_session_has_an_instance_that_ends_with_it(start_bridge: StartBridge) -> None:
     bridge = await start_bridge(era="handshake")
     first, second = await bridge.begin(), await bridge.begin()
-    pids = [int(text_of(await bridge.call_in(each, "count")).split()[-1]) for each in (first, second)]
+    pids = [pid_of(text_of(await bridge.call_in(each, "count")).split()[-1]) for each in (first, second)]
     assert len(set(pids)) == 2
     assert (await bridge.http.delete(f"{bridge.url}/mcp", headers={"mcp-session-id": first})).status_code == 200
     await wait_until_ended(pids[:1])
@@ -132,6 +131,21 @@ async def test_a_session_has_an_instance_that_ends_with_it(start_bridge: StartBr
         if (await bridge.call_in(second, "echo")).status_code == 404:
             return
         await asyncio.sleep(0.05)
+
+
+async def test_a_session_id_is_not_that_of_a_caller(start_bridge: StartBridge) -> None:
+    """An instance for requests of 2026-07-28 cannot be reached with a session."""
+    bridge = await start_bridge()
+    assert text_of(await bridge.call("echo", text="a")) == "a"
+    assert (await bridge.call_in("caller:", "echo")).status_code == 404
+
+
+@pytest.mark.parametrize("request_id", [{"a": 1}, [1], None, 1.5])
+async def test_a_cancellation_of_what_cannot_be_an_id_is_ignored(start_bridge: StartBridge, request_id: Any) -> None:
+    bridge = await start_bridge()
+    params = {"requestId": request_id}
+    cancelled = await bridge.post({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+    assert cancelled.status_code == 202
 
 
 async def test_progress_has_the_token_of_the_client(start_bridge: StartBridge) -> None:
@@ -220,7 +234,7 @@ async def test_a_program_that_breaks_the_protocol_is_a_502(start_bridge: StartBr
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_nothing_is_left_when_the_bridge_is_killed(start_bridge: StartBridge, number: signal.Signals) -> None:
     bridge = await start_bridge()
-    pids = json.loads(text_of(await bridge.call("processes")))
+    pids = pids_of(text_of(await bridge.call("processes")))
     bridge.process.send_signal(number)
     await bridge.process.wait()
     await wait_until_ended(pids)
@@ -230,7 +244,15 @@ async def test_a_program_gets_the_named_variables_only(start_bridge: StartBridge
     bridge = await start_bridge("--env", "SECURITY_AUDIT_DIR")
     variables = json.loads(text_of(await bridge.call("environment")))["variables"]
     assert "SECURITY_AUDIT_DIR" in variables
-    assert set(variables) <= {"PATH", "LANG", "HOME", "TMPDIR", "SECURITY_AUDIT_DIR", "LC_CTYPE"}
+    assert set(variables) <= {
+        "PATH",
+        "LANG",
+        "HOME",
+        "TMPDIR",
+        "SECURITY_AUDIT_DIR",
+        "LC_CTYPE",
+        "PWD",
+    }  # a sandbox sets PWD
 
 
 @pytest.mark.parametrize(

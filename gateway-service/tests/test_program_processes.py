@@ -14,7 +14,7 @@ import pytest
 import structlog
 import yaml
 from gateway_processes import Shell, wait_until_ready
-from program_upstreams import parents_of, program, wait_until, wait_until_ended
+from program_upstreams import pid_of, pids_of, program, supervisors_of, wait_until, wait_until_ended
 from upstream_servers import PHONE
 
 from gateway_service.app import create_app
@@ -47,8 +47,8 @@ async def test_a_program_sees_nothing_of_the_gateways_environment(
     assert (variables["MODE"], variables["API_KEY"]) == ("test", "key-of-the-program")
     assert seen["folder"] == str(tmp_path)
     assert seen["stores"] == {"HOME": 0, "TMPDIR": 0}
-    pid = int((await gateway.call("crm_count")).text.split()[-1])
-    for process in (pid, *parents_of(pid)[:2]):
+    pid = pid_of((await gateway.call("crm_count")).text.split()[-1])
+    for process in (pid, *supervisors_of(pid)):
         assert SECRET.encode() not in read_of(process, "environ")
         assert b"key-of-the-program" not in read_of(process, "cmdline")
 
@@ -91,7 +91,7 @@ async def test_a_program_runs_and_ends_while_many_files_are_open(
 ) -> None:
     gateway = await start_gateway({"crm": program()})
     await gateway.wait_until_listed("crm")
-    pids = json.loads((await gateway.call("crm_processes")).text)
+    pids = pids_of((await gateway.call("crm_processes")).text)
     await gateway_stack.aclose()
     await wait_until_ended(pids)
 
@@ -101,7 +101,7 @@ async def test_children_with_sessions_of_their_own_end_with_the_program(
 ) -> None:
     gateway = await start_gateway({"crm": program()})
     await gateway.wait_until_listed("crm")
-    pids = json.loads((await gateway.call("crm_processes")).text)
+    pids = pids_of((await gateway.call("crm_processes")).text)
     assert len({os.getsid(pid) for pid in pids}) == 3
     await gateway_stack.aclose()
     await wait_until_ended(pids)
@@ -110,7 +110,7 @@ async def test_children_with_sessions_of_their_own_end_with_the_program(
 async def test_children_end_when_the_program_is_killed(start_gateway: Callable[..., Awaitable[Any]]) -> None:
     gateway = await start_gateway({"crm": program()})
     await gateway.wait_until_listed("crm")
-    pids = json.loads((await gateway.call("crm_processes")).text)
+    pids = pids_of((await gateway.call("crm_processes")).text)
     os.kill(pids[0], signal.SIGKILL)
     await wait_until_ended(pids)
 
@@ -121,8 +121,8 @@ async def test_everything_ends_when_supervisor_or_guardian_is_killed(
 ) -> None:
     gateway = await start_gateway({"crm": program()})
     await gateway.wait_until_listed("crm")
-    pids = json.loads((await gateway.call("crm_processes")).text)
-    above = parents_of(pids[0])[:2]
+    pids = pids_of((await gateway.call("crm_processes")).text)
+    above = supervisors_of(pids[0])
     os.kill(above[killed], signal.SIGKILL)
     await wait_until_ended([*pids, *above])
     assert (await gateway.call("crm_echo", {"text": "again"})).text == "again"
@@ -133,7 +133,7 @@ async def test_a_program_that_ignores_its_end_is_killed(
 ) -> None:
     gateway = await start_gateway({"crm": program("--stubborn")})
     await gateway.wait_until_listed("crm")
-    pid = int((await gateway.call("crm_count")).text.split()[-1])
+    pid = pid_of((await gateway.call("crm_count")).text.split()[-1])
     began = time.monotonic()
     await gateway_stack.aclose()
     assert time.monotonic() - began >= 4  # two seconds after its input was closed, and two after SIGTERM
@@ -143,9 +143,9 @@ async def test_a_program_that_ignores_its_end_is_killed(
 async def test_an_idle_instance_is_ended(start_gateway: Callable[..., Awaitable[Any]]) -> None:
     gateway = await start_gateway({"crm": program(run={"idle": "400ms"})})
     await gateway.wait_until_listed("crm")
-    pid = int((await gateway.call("crm_count")).text.split()[-1])
+    pid = pid_of((await gateway.call("crm_count")).text.split()[-1])
     await wait_until_ended([pid])
-    assert int((await gateway.call("crm_count")).text.split()[-1]) != pid
+    assert pid_of((await gateway.call("crm_count")).text.split()[-1]) != pid
 
 
 LIMITED = {
@@ -266,8 +266,8 @@ async def test_nothing_is_left_when_the_gateway_is_killed(shell: Shell, number: 
     process = await shell.start("serve")
     await wait_until_ready(process, shell.variables["GATEWAY_RESOURCE"].replace("/mcp", "/readyz"))
     called = await shell.run("call", "crm_processes", given=shell.variables["TOKEN"])
-    pids = json.loads(json.loads(called.out)["content"][0]["text"])
-    above = parents_of(pids[0])[:2]
+    pids = pids_of(json.loads(called.out)["content"][0]["text"])
+    above = supervisors_of(pids[0])
     process.send_signal(number)
     await process.wait()
     await wait_until_ended([*pids, *above])

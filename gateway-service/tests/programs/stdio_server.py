@@ -92,7 +92,7 @@ class Server:
 
     def tool_count(self, _message: Any) -> str:
         """How many calls this process has received, and which one it is."""
-        return f"{self.calls} calls of {os.getpid()}"
+        return f"{self.calls} calls of {process_name(os.getpid())}"
 
     def tool_environment(self, _message: Any) -> str:
         stores = {name: len(list(Path(os.environ[name]).iterdir())) for name in ("HOME", "TMPDIR")}
@@ -167,13 +167,13 @@ class Server:
         return ""
 
     def tool_processes(self, _message: Any) -> str:
-        """Starts a child and a grandchild in sessions of their own, and returns the ids of all three."""
+        """Starts a child and a grandchild in sessions of their own, and returns the names of all three."""
         child = subprocess.Popen(
             ["setsid", "sh", "-c", "setsid sleep 1000 & echo $!; exec sleep 1000"], stdout=subprocess.PIPE, text=True
         )
         assert child.stdout is not None
         grandchild = int(child.stdout.readline())
-        return json.dumps([os.getpid(), child.pid, grandchild])
+        return json.dumps([process_name(each) for each in (os.getpid(), child.pid, grandchild)])
 
     def tool_fork(self, _message: Any, count: int = 0) -> str:
         for _ in range(count):
@@ -187,6 +187,11 @@ class Server:
             subprocess.Popen([sys.executable, "-c", program])
         threading.Event().wait()
         return ""
+
+
+def process_name(pid: int) -> str:
+    """A name for a process that is unique on the machine: in a sandbox, its id is that in a PID namespace."""
+    return f"{Path('/proc/self/ns/pid').readlink()}:{pid}"
 
 
 def main() -> None:

@@ -7,10 +7,11 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["TreeUsage", "descendants", "end_descendants", "measure"]
+__all__ = ["TreeUsage", "descendants", "end_descendants", "measure", "signal_group"]
 
 END_SECONDS = 10.0
 _PAUSE_SECONDS = 0.005
@@ -63,6 +64,14 @@ def end_descendants() -> None:
         if not _reap():
             return
         time.sleep(_PAUSE_SECONDS)
+
+
+def signal_group(pids: Sequence[int], group: int, number: signal.Signals) -> None:
+    """Sends a signal to those of the processes that are in the process group."""
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it has ended
+            if os.getpgid(pid) == group:
+                os.kill(pid, number)
 
 
 def _reap() -> bool:

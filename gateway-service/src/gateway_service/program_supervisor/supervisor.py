@@ -20,7 +20,7 @@ from gateway_service.program_supervisor.process_attributes import (
     limit_resources,
     raise_oom_score,
 )
-from gateway_service.program_supervisor.process_tree import end_descendants, measure
+from gateway_service.program_supervisor.process_tree import descendants, end_descendants, measure, signal_group
 from gateway_service.program_supervisor.program_request import PRIVATE_FOLDER, ProgramRequest
 
 __all__ = ["run"]
@@ -124,7 +124,7 @@ class _Supervisor:
             if self._is_orphan:
                 return "supervisor_lost"
             if self._control.fileno() in ready:
-                self._ask_to_end(wake_up)
+                self._ask_to_end(wake_up, is_in_sandbox=bool(request.sandbox))
                 return "requested"
             usage = measure(os.getpid())
             if usage.processes > request.processes:
@@ -132,12 +132,18 @@ class _Supervisor:
             if usage.memory_bytes > request.memory_bytes:
                 return "too_much_memory"
 
-    def _ask_to_end(self, wake_up: int) -> None:
-        """Waits until the program has ended by itself, as its standard input is closed; then sends SIGTERM."""
+    def _ask_to_end(self, wake_up: int, *, is_in_sandbox: bool) -> None:
+        """Waits until the program has ended by itself, as its standard input is closed; then sends SIGTERM.
+
+        In a sandbox the first two processes are bubblewrap itself, which would end at once, and kill the program.
+        """
         self._wait(wake_up, STEP_SECONDS)
         if self._status is None:
-            with contextlib.suppress(OSError):
-                os.killpg(self._program, signal.SIGTERM)
+            if is_in_sandbox:
+                signal_group(descendants(self._program)[1:], self._program, signal.SIGTERM)
+            else:
+                with contextlib.suppress(OSError):
+                    os.killpg(self._program, signal.SIGTERM)
             self._wait(wake_up, STEP_SECONDS)
 
     def _wait(self, wake_up: int, seconds: float) -> None:
