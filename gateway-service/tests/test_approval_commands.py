@@ -214,7 +214,21 @@ async def test_another_url_is_not_contacted_before_it_was_approved(
         assert "crm was approved with another URL or command, so it is not contacted" in reported.out
     assert upstream.requests == []
     pinned = await shell.run("pin")
-    assert f"  ! source: {upstream.url} was approved\n1 differences; " in pinned.out
+    assert f"  ! source: approved with another URL or command: {upstream.url}\n1 differences; " in pinned.out
+    assert (await shell.run("approve")).status == 0
+    assert (await shell.run("diff")).status == 0
+
+
+async def test_another_query_is_not_contacted_before_it_was_approved(
+    shell: Shell, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    await pin_and_approve(shell)
+    file = tmp_path / "gateway.yaml"
+    file.write_text(file.read_text().replace(upstream.url, f"{upstream.url}?tenant=2"))
+    differs = await shell.run("diff")
+    assert differs.status == 1
+    assert "crm was approved with other arguments, variables, headers, credential, folder or query" in differs.out
+    assert "  ! source: approved with other arguments" in (await shell.run("pin")).out
     assert (await shell.run("approve")).status == 0
     assert (await shell.run("diff")).status == 0
 

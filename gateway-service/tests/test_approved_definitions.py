@@ -13,6 +13,7 @@ from upstream_servers import TEXT_RESULT, RawUpstream, json_response
 from gateway_service.catalogue.definition_changes import approve
 from gateway_service.catalogue.definitions import DefinitionKind
 from gateway_service.catalogue.lock_file import ApprovedUpstream, Lock, write_lock
+from gateway_service.declaration import load_declaration
 
 pytestmark = pytest.mark.anyio
 
@@ -206,6 +207,7 @@ async def test_two_approved_definitions_of_a_rolling_deployment(start: Start, up
 NOT_APPROVED = {
     "not in the lock": Lock(),
     "another URL": Lock().with_upstream("crm", replace(approved(FIND), source="https://crm.example.com/mcp")),
+    "another query": Lock().with_upstream("crm", replace(approved(FIND), source_digest=f"sha256:{'0' * 64}")),
 }
 
 
@@ -215,7 +217,10 @@ async def test_an_upstream_that_was_not_approved_as_it_is_declared_is_not_contac
 ) -> None:
     """Otherwise it would receive a credential that gateway.yaml has for the approved server."""
     (tmp_path / "secret").write_text("k_3bf1d0c2")
-    write_lock(tmp_path / "gateway.lock", NOT_APPROVED[kind])
+    lock = NOT_APPROVED[kind]
+    if kind == "another query":
+        lock = lock.with_upstream("crm", replace(lock.upstreams["crm"], source=upstream.url))
+    write_lock(tmp_path / "gateway.lock", lock)
     entry = {"url": f"{upstream.url}?key=1", "credential": {"secret_file": "secret"}, "resources": {"crm://*": {}}}
     gateway = await start_gateway({"crm": entry}, settings={"refresh_seconds": 1})
     assert "so it is not contacted and offers nothing" in await gateway.wait_for_problem("crm")
@@ -223,11 +228,11 @@ async def test_an_upstream_that_was_not_approved_as_it_is_declared_is_not_contac
     assert (await gateway.call("crm_find")).error["message"] == UNKNOWN_TOOL
     assert (await gateway.request("resources/read", {"uri": "crm://a"})).error["code"] == -32601
     assert upstream.requests == []
-    moved = [(None, "definition_changed", "crm: source")] if kind == "another URL" else []
+    moved = [(None, "definition_changed", "crm: source")] if kind != "not in the lock" else []
     assert changes(gateway) == moved
-    write_lock(
-        tmp_path / "gateway.lock", Lock().with_upstream("crm", replace(approved(FIND, SEND), source=upstream.url))
-    )
+    (declared,) = load_declaration(tmp_path / "gateway.yaml", {}).upstreams
+    source = {"source": upstream.url, "source_digest": declared.source_digest}
+    write_lock(tmp_path / "gateway.lock", Lock().with_upstream("crm", replace(approved(FIND, SEND), **source)))
     await gateway.wait_until_listed("crm")
     assert (await gateway.call("crm_find")).text == "done"
     assert changes(gateway) == [*moved, *([(None, "definition_restored", "crm: source")] if moved else [])]

@@ -152,7 +152,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     ),
     "URL and command": (entry("command: a"), ":2: upstreams.crm: has a `url` and a `command`", "remove one"),
     "type of a program": (program("type: http"), ":4: upstreams.crm.type: is for servers behind a URL only", ""),
-    "unknown type": (entry("type: ws"), ":4: upstreams.crm.type: Input should be 'http' or 'sse'", ""),
+    "unknown type": (entry("type: ws"), ":4: upstreams.crm.type: Input should be 'http', 'sse' or 'bridge'", ""),
     "arguments without a command": (entry("args: [a]"), ":4: upstreams.crm.args: is for programs only", "`command`"),
     "limits without a command": (entry("run: {most: 2}"), ":4: upstreams.crm.run: is for programs only", "`command`"),
     "credential of a program": (

@@ -64,6 +64,7 @@ async def test_import_names_every_tool_with_a_scope_and_pins_it(
     lock = read_lock(tmp_path / "gateway.lock")
     assert lock is not None
     assert list(lock.upstreams["crm"].of(DefinitionKind.TOOL)) == ["delete", "find"]
+    assert lock.upstreams["crm"].source_digest == declared.source_digest
     again = await shell.run("import", file)
     assert (again.status, again.err.splitlines()[0]) == (
         1,
@@ -97,6 +98,9 @@ async def test_secrets_are_moved_to_files(shell: Shell, upstream: RawUpstream, t
     assert declared["crm"].credential == SecretHeader(file=tmp_path / "secrets/crm")
     assert declared["key"].credential == SecretHeader(file=tmp_path / "secrets/key", name="X-Key", scheme="")
     assert declared["open"].credential is None
+    lock = read_lock(tmp_path / "gateway.lock")
+    assert lock is not None
+    assert lock.upstreams["crm"].source_digest == declared["crm"].source_digest
     program = declared["program"].program
     assert program is not None
     assert (program.command, program.environment) == ((sys.executable, "-c", "print(1)"), {})

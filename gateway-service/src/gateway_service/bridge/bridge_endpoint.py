@@ -24,7 +24,7 @@ from gateway_service.wire.json_rpc import (
     error_message,
     read_client_message,
 )
-from gateway_service.wire.request_headers import is_stateless
+from gateway_service.wire.request_headers import CALLER_HEADER, is_stateless
 from security_common.edge import HttpResponse, Receive, RequestHeaders, Scope, Send
 from security_common.edge.refusals import Refusal
 from security_common.edge.request_body import ClientDisconnected, read_body
@@ -36,6 +36,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 BODY_SECONDS = 30.0
 _JSON = ((b"content-type", b"application/json"),)
 _SESSION = b"mcp-session-id"
+_CALLER = CALLER_HEADER.lower().encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +121,11 @@ class BridgeEndpoint:
     def _accept(self, message: ClientNotification | None, headers: RequestHeaders) -> HttpResponse:
         """Cancels a request of a session. Other notifications are ignored; `_ask` sends `notifications/initialized`."""
         if message is not None and message.method == "notifications/cancelled":
-            running = self._running.get((headers.last(_SESSION) or "", message.params.get("requestId")))
-            if running is not None:
-                running.cancel()
+            request_id: Any = message.params.get("requestId")
+            if isinstance(request_id, str | int):
+                running = self._running.get((headers.last(_SESSION) or "", request_id))
+                if running is not None:
+                    running.cancel()
         return HttpResponse(202)
 
     async def _pass_on(self, request: Request, headers: RequestHeaders, stream: ClientStream | None) -> HttpResponse:
@@ -130,7 +133,7 @@ class BridgeEndpoint:
         session_id = headers.last(_SESSION) or ""
         begun: tuple[tuple[bytes, bytes], ...] = ()
         if stateless:
-            session_id, entry = "", await self._sessions.stateless()
+            session_id, entry = "", await self._sessions.stateless(headers.last(_CALLER) or "")
         elif request.method == "initialize":
             session_id, entry = await self._sessions.begin()
             begun = ((_SESSION, session_id.encode()),)

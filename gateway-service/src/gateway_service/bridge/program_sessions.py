@@ -7,8 +7,8 @@ from gateway_service.upstreams.stdio_transport import StdioConnection, StdioTran
 
 __all__ = ["ProgramSessions"]
 
-_STATELESS = ""
-"""In place of a session id: the instance for requests of 2026-07-28."""
+_CALLER = "caller:"
+"""Begins what is used in place of a session id for requests of 2026-07-28; no session id has a colon."""
 
 
 class ProgramSessions:
@@ -27,11 +27,14 @@ class ProgramSessions:
 
     def find(self, session_id: str) -> PooledConnection[StdioConnection] | None:
         """The instance of a session; None if the session is unknown, was idle for too long, or has ended."""
-        return self._pool.find(session_id) if session_id != _STATELESS else None
+        return self._pool.find(session_id) if not session_id.startswith(_CALLER) else None
 
-    async def stateless(self) -> PooledConnection[StdioConnection]:
-        """The instance for requests that are complete. Raises `UpstreamFailure`."""
-        return await self._pool.acquire(_STATELESS)
+    async def stateless(self, caller: str) -> PooledConnection[StdioConnection]:
+        """The instance for requests that are complete: one for each id of a caller that the gateway sends.
+
+        Raises `UpstreamFailure`, `UpstreamBusy` if there are too many.
+        """
+        return await self._pool.acquire(f"{_CALLER}{caller}")
 
     def end(self, session_id: str) -> bool:
         """Ends the instance of a session. Returns whether there was one."""

@@ -1,7 +1,7 @@
-"""Which upstreams may be contacted: with gateway.lock, those that it has with the URL or command of gateway.yaml.
+"""Which upstreams may be contacted: with gateway.lock, those that it has as gateway.yaml says how they are reached.
 
 A person who can change a URL, in an included file or in a variable, would otherwise receive the credential of the
-upstream and the arguments of its calls.
+upstream and the arguments of its calls; one who can change the arguments of `npx` could run any package.
 """
 
 from typing import ClassVar
@@ -14,13 +14,16 @@ __all__ = ["SourceNotApproved", "find_source_problem"]
 
 
 class SourceNotApproved(SecurityError):
-    """gateway.lock does not have the upstream, or has it with another source. `is_in_lock` is whether it has it."""
+    """gateway.lock does not have the upstream, or has it with another source.
+
+    `difference` is how the approved source differs; empty for an upstream that is not in the lock.
+    """
 
     error: ClassVar[str] = "upstream_not_approved"
 
-    def __init__(self, description: str, *, hint: str, is_in_lock: bool) -> None:
+    def __init__(self, description: str, *, hint: str, difference: str = "") -> None:
         super().__init__(description, hint=hint)
-        self.is_in_lock = is_in_lock
+        self.difference = difference
 
 
 def find_source_problem(declaration: UpstreamDeclaration, lock: Lock | None) -> SourceNotApproved | None:
@@ -32,12 +35,17 @@ def find_source_problem(declaration: UpstreamDeclaration, lock: Lock | None) -> 
         return SourceNotApproved(
             f"{declaration.name} is not in gateway.lock, so it is not contacted and offers nothing",
             hint="run `gateway-service pin`, then `approve`",
-            is_in_lock=False,
         )
-    if approved.source in {"", declaration.source}:
+    if not approved.source:
+        return None
+    if approved.source != declaration.source:
+        difference = f"another URL or command: {approved.source}"
+    elif approved.source_digest != declaration.source_digest:
+        difference = "other arguments, variables, headers, credential, folder or query"
+    else:
         return None
     return SourceNotApproved(
-        f"{declaration.name} was approved with another URL or command, so it is not contacted and offers nothing",
-        hint="`gateway-service pin` shows both, and `gateway-service approve` accepts the new one",
-        is_in_lock=True,
+        f"{declaration.name} was approved with {difference}, so it is not contacted and offers nothing",
+        hint="`gateway-service approve` accepts, after `pin`, what the files say now",
+        difference=difference,
     )

@@ -1,7 +1,8 @@
 """gateway.lock: the definitions of the upstreams that a person has approved.
 
     {"format": "mcp-gateway-lock/1",
-     "upstreams": {"crm": {"source": "https://crm.internal/mcp", "protocol_version": "2026-07-28",
+     "upstreams": {"crm": {"source": "https://crm.internal/mcp", "source_digest": "sha256:…",
+                           "protocol_version": "2026-07-28",
                            "instructions": {"digests": ["sha256:…"], "definition": {"instructions": "…"}},
                            "tools": {"find_customer": {"digests": ["sha256:…"], "definition": {…}}},
                            "prompts": {…}, "resources": {…}, "resource_templates": {…}}},
@@ -72,9 +73,13 @@ class ApprovedDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedUpstream:
-    """What was approved of one upstream. `source` is its URL without a query, or its program."""
+    """What was approved of one upstream.
+
+    `source` is its URL without a query, or its program; `source_digest` covers everything that says how it is reached.
+    """
 
     source: str = ""
+    source_digest: str = ""
     protocol_version: str = ""
     definitions: Mapping[DefinitionKind, Mapping[str, ApprovedDefinition]] = field(
         default_factory=dict[DefinitionKind, Mapping[str, ApprovedDefinition]]
@@ -155,7 +160,11 @@ def _to_members(lock: Lock, *, with_definitions: bool = True) -> dict[str, Any]:
 
 
 def _upstream_members(upstream: ApprovedUpstream, *, with_definitions: bool) -> dict[str, Any]:
-    members: dict[str, Any] = {"source": upstream.source, "protocol_version": upstream.protocol_version}
+    members: dict[str, Any] = {
+        "source": upstream.source,
+        "source_digest": upstream.source_digest,
+        "protocol_version": upstream.protocol_version,
+    }
     for kind in DefinitionKind:
         entries = {
             name: _definition_members(each, with_definition=with_definitions)
@@ -193,12 +202,16 @@ def _read_upstream(name: str, document: Any) -> ApprovedUpstream:
             continue
         named = {"": entries} if kind is DefinitionKind.INSTRUCTIONS else _object(entries, f"{name}.{kind.lock_member}")
         definitions[kind] = {each: _read_definition(kind, name, each, entry) for each, entry in named.items()}
-    source, version = members.get("source"), members.get("protocol_version")
     return ApprovedUpstream(
-        source=source if isinstance(source, str) else "",
-        protocol_version=version if isinstance(version, str) else "",
+        source=_text_or_empty(members.get("source")),
+        source_digest=_text_or_empty(members.get("source_digest")),
+        protocol_version=_text_or_empty(members.get("protocol_version")),
         definitions=definitions,
     )
+
+
+def _text_or_empty(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _read_definition(kind: DefinitionKind, upstream: str, name: str, document: Any) -> ApprovedDefinition:

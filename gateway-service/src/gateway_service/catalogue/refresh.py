@@ -108,7 +108,7 @@ class CatalogueRefresh:
     async def refresh(self, upstream: Upstream) -> None:
         """Asks for the definitions now. Raises `SecurityError`; what was known before stays then."""
         not_approved = self._catalogue.source_problem(upstream.name)
-        await self._record_source(upstream.name, is_approved=not_approved is None or not not_approved.is_in_lock)
+        await self._record_source(upstream.name, is_approved=not_approved is None or not not_approved.difference)
         try:
             if not_approved is not None:
                 raise not_approved

@@ -52,16 +52,16 @@ def review(offer: UpstreamOffer, lock: Lock, detector: PIIDetector, *, names: Co
     return found
 
 
-def print_review(offer: UpstreamOffer, reviewed: Collection[ReviewedChange], *, former_source: str | None) -> None:
-    """Prints the differences of one upstream. `former_source` is its approved URL or command, if it has another now."""
+def print_review(offer: UpstreamOffer, reviewed: Collection[ReviewedChange], *, source_difference: str) -> None:
+    """Prints the differences of one upstream. `source_difference` is how the source differs that was approved."""
     approved = as_approved(offer)
     print(f"{offer.name}  {approved.source}  {approved.protocol_version or 'not reached'}")
-    if former_source is not None:
-        print(f"  ! source: {former_source} was approved")
+    if source_difference:
+        print(f"  ! source: approved with {source_difference}")
     if offer.problem is not None:
         print(f"  error: {offer.problem.description}; {offer.problem.hint}")
         return
-    if not reviewed and former_source is None:
+    if not reviewed and not source_difference:
         print("  as approved")
     for each in reviewed:
         for line in _lines(each):

@@ -5,7 +5,7 @@ gateway.yaml contains everything else; without one it includes the file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import environ
 from pathlib import Path
 from typing import ClassVar, Self
@@ -52,6 +52,10 @@ async def import_servers(file: Path, folder: Path, secrets_folder: Path | None) 
         secrets.write()
     lines = _gateway_yaml(file, folder, offers, secrets)
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for each in load_declaration(target, environ).upstreams:  # gateway.yaml may say otherwise how it is reached
+        if each.name in lock.upstreams:
+            approved = replace(lock.upstreams[each.name], source=each.source, source_digest=each.source_digest)
+            lock = lock.with_upstream(each.name, approved)
     await record_approval(settings, Lock(), lock)
     print(f"{target}: {', '.join(declaration.names)}")
     for notice in declaration.notices if secrets is None else ():

@@ -133,8 +133,8 @@ async def record_approval(
         print("note: it is not signed, so the gateway will not use it: run `gateway-service approve --sign KEY`")
 
 
-def _sources(lock: Lock) -> dict[str, str]:
-    return {name: each.source for name, each in lock.upstreams.items()}
+def _sources(lock: Lock) -> dict[str, tuple[str, str]]:
+    return {name: (each.source, each.source_digest) for name, each in lock.upstreams.items()}
 
 
 def _pinned(declaration: GatewayDeclaration) -> GatewayDeclaration:
@@ -146,9 +146,9 @@ def print_offers(settings: GatewaySettings, offers: Collection[UpstreamOffer], l
     """Prints the differences, and returns their number."""
     count = 0
     for offer, reviewed in _review_offers(settings, offers, lock):
-        former_source = _former_source(offer.declaration, lock)
-        print_review(offer, reviewed, former_source=former_source)
-        count += len(reviewed) + (former_source is not None)
+        source_difference = _source_difference(offer.declaration, lock)
+        print_review(offer, reviewed, source_difference=source_difference)
+        count += len(reviewed) + bool(source_difference)
     return count
 
 
@@ -161,10 +161,10 @@ def _review_offers(
     return [(offer, review(offer, lock, detector, names=names) if offer.problem is None else []) for offer in offers]
 
 
-def _former_source(declaration: UpstreamDeclaration, lock: Lock) -> str | None:
-    """The URL or command with which the upstream was approved, if it has another now."""
+def _source_difference(declaration: UpstreamDeclaration, lock: Lock) -> str:
+    """How the source differs with which the upstream was approved; empty if it is the same, or not approved yet."""
     problem = find_source_problem(declaration, lock)
-    return lock.upstreams[declaration.name].source if problem is not None and problem.is_in_lock else None
+    return problem.difference if problem is not None else ""
 
 
 def _tool_names(offers: Collection[UpstreamOffer]) -> set[str]:

@@ -63,6 +63,7 @@ def as_approved(offer: UpstreamOffer) -> ApprovedUpstream:
     """Everything that the upstream offers, as if it was approved. Names that appear twice are left out."""
     return ApprovedUpstream(
         source=offer.declaration.source,
+        source_digest=offer.declaration.source_digest,
         protocol_version=offer.definitions.protocol_version,
         definitions={kind: _approve_all(kind, offer.definitions.of(kind)) for kind in DefinitionKind},
     )

@@ -14,6 +14,7 @@ from security_common.tool_policy.policy import PIIPolicy
 from security_common.web_urls import parse_web_url
 
 __all__ = [
+    "SOURCE_MEMBERS",
     "GatewayFile",
     "WrittenCredential",
     "WrittenDefaults",
@@ -27,6 +28,9 @@ __all__ = [
     "read_credential",
     "read_gateway_file",
 ]
+
+SOURCE_MEMBERS = ("url", "type", "command", "args", "env", "env_files", "cwd", "credential", "ca_file")
+"""The members of an upstream that say how it is reached. gateway.lock covers them."""
 
 _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
@@ -179,6 +183,13 @@ class WrittenCredential(_Written):
     client_credentials: WrittenClientCredentials | None = None
     exchange: WrittenExchange | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files with secrets that it names."""
+        clients = [each for each in (self.client_credentials, self.exchange) if each is not None]
+        named = [self.secret_file, *(file for each in clients for file in (each.secret_file, each.key_file))]
+        return tuple(file for file in named if file is not None)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_header_name(self.header)
@@ -226,7 +237,7 @@ class WrittenUpstream(_Written):
     """One upstream. Its URL, or its command, may be in an included file."""
 
     url: Url | None = None
-    type: Literal["http", "sse"] | None = None
+    type: Literal["http", "sse", "bridge"] | None = None
     command: str | None = Field(default=None, min_length=1)
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = Field(default_factory=dict[str, str])
@@ -263,6 +274,7 @@ class GatewayFile(_Written):
     """gateway.yaml as a whole."""
 
     include: tuple[Path, ...] = ()
+    secret_folders: tuple[Path, ...] = ()
     defaults: WrittenDefaults = WrittenDefaults()
     requestable_scopes: Scopes | None = None
     upstreams: Mapping[str, WrittenUpstream] = Field(default_factory=dict[str, WrittenUpstream])

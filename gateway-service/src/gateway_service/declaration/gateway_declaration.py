@@ -62,6 +62,8 @@ class ToolRule:
 @dataclass(frozen=True, kw_only=True)
 class UpstreamDeclaration:
     """One MCP server behind the gateway: behind `url`, or a `program`. With `is_sse`, the URL is that of HTTP+SSE.
+    With `is_bridge`, a `gateway-service bridge` listens there, which separates callers. `source_digest` is that of all
+    members that say how it is reached.
 
     `headers` are sent with each request and may contain secrets. `tools` has the rules by name or pattern; None if the
     file declares none, so that `default_rule` applies while gateway and issuer are on this machine. `prompts` has the
@@ -76,6 +78,8 @@ class UpstreamDeclaration:
     name: str
     url: str = ""
     is_sse: bool = False
+    is_bridge: bool = False
+    source_digest: str = ""
     program: ProgramDeclaration | None = None
     credential: UpstreamCredential | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -106,7 +110,7 @@ class UpstreamDeclaration:
 
     @property
     def source(self) -> str:
-        """The location as it is approved: without the query of the URL, which may contain a secret."""
+        """The location as gateway.lock shows it: without the query of the URL, which may contain a secret."""
         return self.location.partition("?")[0]
 
     @cached_property
@@ -138,6 +142,7 @@ class UpstreamDeclaration:
             self.name,
             self.url,
             self.is_sse,
+            self.is_bridge,
             self.program,
             self.credential,
             dict(self.headers),

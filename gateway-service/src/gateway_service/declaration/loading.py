@@ -1,11 +1,14 @@
 """Loads the declaration: one file, with the files that it includes."""
 
 import hashlib
-from collections.abc import Mapping
+import json
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gateway_service.declaration.documents import Document, read_document
 from gateway_service.declaration.file_format import (
+    SOURCE_MEMBERS,
     GatewayFile,
     WrittenCredential,
     WrittenDefaults,
@@ -50,10 +53,13 @@ def load_declaration(path: Path, environment: Mapping[str, str]) -> GatewayDecla
     else:
         written = read_gateway_file(document)
         included = [read_document(path.parent / each) for each in written.include]
+    secret_folders = [_normal_path(path.parent / each) for each in written.secret_folders]
     entries: dict[str, ServerEntry] = {}
     notices: list[str] = []
     for each in included:
         servers = read_mcp_servers(each, environment)
+        if each is not document:
+            _require_secret_folders(each, servers.entries, path.parent, secret_folders)
         entries |= servers.entries
         notices += servers.notices
     names = [*entries, *(name for name in written.upstreams if name not in entries)]
@@ -72,6 +78,38 @@ def load_declaration(path: Path, environment: Mapping[str, str]) -> GatewayDecla
         files=tuple(each.path for each in documents),
         digest=hashlib.sha256(b"".join(each.sha256 for each in documents)).hexdigest(),
     )
+
+
+def _require_secret_folders(
+    included: Document, entries: Mapping[str, ServerEntry], base: Path, folders: Sequence[Path]
+) -> None:
+    """Raises `DeclarationInvalid` for a secret file of an included file outside the folders that gateway.yaml names.
+
+    An included file can often be written by more people and programs than gateway.yaml. It would otherwise be able to
+    send any file that the gateway can read to a server of its choice.
+    """
+    for name, entry in entries.items():
+        for file in entry.credential.files if entry.credential is not None else ():
+            if not any(_normal_path(base / file).is_relative_to(folder) for folder in folders):
+                hint = "move `credential` to gateway.yaml, or name the folder there: `secret_folders: [secrets]`"
+                problem = f"{file} is in no folder that gateway.yaml names for secrets"
+                raise included.problem([name, "credential"], problem, hint=hint)
+
+
+def _normal_path(path: Path) -> Path:
+    """The absolute path without `..`. Symbolic links count as the files that they are, as in mounted secrets."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _source_digest(written: WrittenUpstream, entry: ServerEntry | None) -> str:
+    """SHA-256 over how the upstream is reached, as the files say it: variables are not filled in.
+
+    So a value that a variable or a file has can change, and is not part of what gateway.lock shows.
+    """
+    members = written.model_dump(mode="json", include=set(SOURCE_MEMBERS), exclude_unset=True)
+    reached = [members, dict(entry.written) if entry is not None else {}]
+    canonical = json.dumps(reached, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
 def _resolve(
@@ -101,6 +139,8 @@ def _resolve(
         name=name,
         url=url,
         is_sse=is_sse,
+        is_bridge=written.type == "bridge",
+        source_digest=_source_digest(written, entry),
         program=program,
         credential=credential,
         headers=_headers_beside(credential, entry.headers if entry else {}),

@@ -5,7 +5,7 @@ The members of such a file that are not known here belong to other programs.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from gateway_service.declaration.file_format import (
     read_credential,
 )
 from gateway_service.declaration.gateway_declaration import MAX_UPSTREAM_NAME, UPSTREAM_NAME
-from gateway_service.declaration.variables import VariableMissing, fill_in_variables
+from gateway_service.declaration.variables import VariableMissing, VariableRefused, fill_in_variables
 from security_common.web_urls import parse_web_url
 
 __all__ = ["McpServers", "ServerEntry", "has_mcp_servers", "read_mcp_servers"]
@@ -25,6 +25,7 @@ __all__ = ["McpServers", "ServerEntry", "has_mcp_servers", "read_mcp_servers"]
 _SECTIONS = ("mcpServers", "servers")
 _HTTP_TYPES = frozenset({"http", "streamable-http", "streamableHttp", "streamable_http"})
 _SSE_TYPE = "sse"
+_CONNECTION_MEMBERS = ("type", "url", "headers", "credential", "command", "args", "env", "cwd")
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
 
@@ -34,7 +35,8 @@ class ServerEntry:
     """One server of the file: one behind `url`, or a program with `command`.
 
     `headers`, the arguments of a command and `environment` may contain secrets. `folder` is the working directory.
-    `credential` is a member that only the gateway reads.
+    `credential` is a member that only the gateway reads. `written` has the members that say how the server is reached,
+    before variables are filled in.
     """
 
     url: str = ""
@@ -44,6 +46,7 @@ class ServerEntry:
     command: tuple[str, ...] = field(default=(), repr=False)
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     folder: Path = Path()
+    written: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,8 @@ def read_mcp_servers(document: Document, environment: Mapping[str, str]) -> McpS
             raise document.problem(place, f"another server has the name {name} as well", hint="rename one of them")
         if name != written_name:
             notices.append(f"{document.path}: {written_name} has the name {name} here")
-        entries[name] = _read_entry(document, place, members, environment)
+        written = {member: members[member] for member in _CONNECTION_MEMBERS if member in members}
+        entries[name] = replace(_read_entry(document, place, members, environment), written=written)
         notices += _secret_notices(document, written_name, members)
     return McpServers(entries, tuple(notices))
 
@@ -189,6 +193,10 @@ def _text(document: Document, place: list[str], value: Any, environment: Mapping
     except VariableMissing as missing:
         hint = f"set {missing.name} for the gateway"
         raise document.problem(place, f"the environment variable {missing.name} is not set", hint=hint) from None
+    except VariableRefused as refused:
+        hint = "give the value another name in the environment of the gateway"
+        problem = f"{refused.name} is a setting of the gateway, which no server gets"
+        raise document.problem(place, problem, hint=hint) from None
 
 
 def _secret_notices(document: Document, name: str, server: Mapping[str, Any]) -> list[str]:

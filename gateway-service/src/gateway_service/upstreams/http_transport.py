@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from gateway_service.upstreams.errors import SessionLost, UpstreamProtocolViolat
 from gateway_service.upstreams.http_exchange import HttpConnections, HttpExchange, Reply
 from gateway_service.upstreams.transport import NO_TRACE, ListChangeHandler, OutgoingRequest
 from gateway_service.wire.json_rpc import encode, encode_message
-from gateway_service.wire.request_headers import encode_value
+from gateway_service.wire.request_headers import CALLER_HEADER, encode_value
 from gateway_service.wire.versions import STATELESS_VERSION
 from security_common.errors import SecurityError
 from security_common.task_cancellation import cancel_tasks
@@ -42,11 +43,12 @@ class HttpTransport:
         self._declaration = declaration
         self._exchange = HttpExchange(declaration, connections)
         self._credential = credential
+        self._caller_key = os.urandom(32) if declaration.is_bridge else None
 
     async def connect(self, owner: str, on_list_change: ListChangeHandler) -> "HttpConnection":
         """A connection, for which nothing is sent yet."""
         del owner  # what a server keeps for a caller is bound to the session that it assigns
-        return HttpConnection(self._declaration, self._exchange, self._credential, on_list_change)
+        return HttpConnection(self._declaration, self._exchange, self._credential, on_list_change, self._caller_key)
 
 
 class HttpConnection:
@@ -60,8 +62,11 @@ class HttpConnection:
         exchange: HttpExchange,
         credential: Credential | None,
         on_list_change: ListChangeHandler,
+        caller_key: bytes | None,
     ) -> None:
+        """With `caller_key`, each request has an id of its caller, which is keyed with it (BLAKE2b)."""
         self._upstream = declaration.name
+        self._caller_key = caller_key
         self._declared_headers = declaration.headers
         self._exchange = exchange
         self._credential = credential
@@ -95,6 +100,9 @@ class HttpConnection:
             headers = {"MCP-Protocol-Version": STATELESS_VERSION, "Mcp-Method": request.method, **request.headers}
             if request.named is not None:
                 headers["Mcp-Name"] = encode_value(request.named)
+            if self._caller_key is not None and request.owner:
+                digest = hashlib.blake2b(request.owner.encode(), key=self._caller_key, digest_size=16)
+                headers[CALLER_HEADER] = digest.hexdigest()
         else:
             headers = self._session_headers
         message = {"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params}

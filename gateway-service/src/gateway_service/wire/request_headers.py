@@ -18,7 +18,10 @@ from gateway_service.wire.json_rpc import (
 from gateway_service.wire.versions import CLIENT_CAPABILITIES, HANDSHAKE_VERSIONS, PROTOCOL_VERSION, STATELESS_VERSION
 from security_common.edge import InvalidRequest, RequestHeaders
 
-__all__ = ["decode_value", "encode_value", "is_stateless", "require_known_version"]
+__all__ = ["CALLER_HEADER", "decode_value", "encode_value", "is_stateless", "require_known_version"]
+
+CALLER_HEADER = "Mcp-Gateway-Caller"
+"""An id of the caller, for a `gateway-service bridge`. It is keyed, so it identifies no person."""
 
 _NAMING_PARAMETERS = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """The parameter that the header Mcp-Name repeats, by method."""
