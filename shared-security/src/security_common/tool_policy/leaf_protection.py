@@ -176,10 +176,13 @@ class LeafProtector:
     def protect_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
         """A leaf that is not a string, such as a number or a date. `text` is what is searched.
 
-        A value that is to be replaced becomes the zero of its type, because the type is part of the tool's contract.
-        This is also the effect of the operator `encrypt` of the configuration. Under the policy `tokenize` or `encrypt`
-        of the tool, it becomes a text instead: a placeholder or a ciphertext. Raises UnsupportedValue for a type
-        without a zero.
+        What it becomes depends on its treatment:
+
+        - REPLACE, for every operator of the configuration: the zero of its type, which is part of the tool's contract
+        - TOKENIZE, for a tool with the policy `tokenize`: a placeholder, as text
+        - ENCRYPT, for a tool with the policy `encrypt`: a ciphertext, as text
+
+        Raises UnsupportedValue for a type without a zero.
         """
         is_clean = self._call_findings.is_clean(text, context)
         if is_clean and self._placeholders is None:
