@@ -325,7 +325,10 @@ def test_metrics_are_served_on_a_separate_port(stack):
             age = re.search(rf"mcp_issuer_keys_age_seconds{{{issuer}}} (\S+)", text)
             assert 0 <= float(age[1]) < 60
             exported = {name.removesuffix("_created") for name in re.findall(r"^# TYPE (mcp_\S+)", text, re.MULTILINE)}
-            documented = re.findall(r"^\| `(mcp_[a-z_]+)`", METRICS_PAGE.read_text(), re.MULTILINE)
+            page = METRICS_PAGE.read_text().replace("<service>", "mcp")
+            documented = set(re.findall(r"^\| `(mcp_[a-z_]+)`", page, re.MULTILINE))
+            for name in ("process_resident_memory_bytes", "process_open_fds"):
+                assert f"# TYPE {name} " in text
             assert {name.removesuffix("_total") for name in exported} == {
                 name.removesuffix("_total") for name in documented
             }

@@ -59,6 +59,7 @@ from auth_service.workloads.workload_issuer import load_workload_issuers
 from auth_service.workloads.workload_tokens import WorkloadTokens, client_workloads
 from security_common.audit import Journal, open_journal
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret
+from security_common.service.service_metrics import watch_service
 
 __all__ = ["ServiceParts", "build_parts"]
 
@@ -125,6 +126,7 @@ def build_parts(
     pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
     redis, trail_redis = connect_redis(settings), connect_redis(settings, decode=False)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
+    watch_service(metrics.registry, prefix="auth", service=SERVICE, journal=journal, redis=redis)
     record = AuditRecorder(journal, clock=clock)
     identity = open_redis_identity(settings, redis)
     keys = SigningKeySet(

@@ -39,6 +39,7 @@ from security_common.service.browser_pages import BrowserPages
 from security_common.service.health import Readiness, health_router
 from security_common.service.request_metrics import MeasuredRequests
 from security_common.service.resource_server import guard_policy, placeholder_store, status_policy
+from security_common.service.service_metrics import watch_service
 from security_common.service.status_list_metrics import watch_status_lists
 from security_common.service.web_application import WebApplication, icon_router
 from security_common.tokens import TokenVerifier
@@ -124,6 +125,7 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
     metrics = Metrics(paths=("/livez", "/readyz", *map(settings.path_of, (ALL, *declaration.names))))
     metrics.keys_usable.set_function(lambda: verifier.ready)
     watch_status_lists(metrics.registry, verifier.statuses, prefix="gateway")
+    watch_service(metrics.registry, prefix="gateway", service=SERVICE, journal=journal, redis=redis)
     metrics.journal_writable.set_function(lambda: journal.writable)
     identity = open_redis_identity(settings, redis)
     maker = GenerationMaker(

@@ -42,6 +42,7 @@ from security_common.service.browser_pages import BrowserPages
 from security_common.service.health import health_router
 from security_common.service.request_metrics import MeasuredRequests
 from security_common.service.resource_server import guard_policy, placeholder_store, status_policy
+from security_common.service.service_metrics import watch_service
 from security_common.service.status_list_metrics import watch_status_lists
 from security_common.service.web_application import WebApplication, icon_router
 from security_common.task_cancellation import cancel_tasks
@@ -150,6 +151,7 @@ def _make_core(settings: ResourceSettings) -> Core:
     metrics.keys_usable.set_function(lambda: verifier.ready)
     metrics.watch_keys(verifier.keys)
     watch_status_lists(metrics.registry, verifier.statuses, prefix="mcp")
+    watch_service(metrics.registry, prefix="mcp", service=SERVICE, journal=journal, redis=redis)
     metrics.journal_writable.set_function(lambda: journal.writable)
     metrics.watch_index(trail.feed)
     started_at = time.monotonic()

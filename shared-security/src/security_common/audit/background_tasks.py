@@ -31,6 +31,7 @@ from security_common.audit.idle_journals import IdleJournals
 from security_common.audit.journal_line import ChainHead
 from security_common.audit.journal_options import JournalOptions
 from security_common.audit.journal_slot import Slot
+from security_common.audit.journal_statistics import JournalStatistics
 from security_common.audit.segment_files import slots_of
 from security_common.audit.segment_retention import removable_segments, removals_recorded_in
 from security_common.audit.stream_shipping import Shipper
@@ -68,12 +69,14 @@ class BackgroundTasks:
         *,
         record: Callable[[AuditEvent], Awaitable[Receipt]],
         clock_ns: Callable[[], int],
+        statistics: JournalStatistics,
     ) -> None:
         self._options = options
         self._redis = redis
         self._slot = slot
         self._record = record
         self._clock_ns = clock_ns
+        self._statistics = statistics
         self._stream_limit = StreamLimit(redis, options.stream_max_bytes) if redis is not None else None
         self._checkpoints = self._open_checkpoints()
         self._committed = asyncio.Event()
@@ -94,7 +97,8 @@ class BackgroundTasks:
             self._tasks.append(asyncio.create_task(run_periodically(periodic), name="audit-periodic"))
         if self._redis is not None:
             shipper = self._shipper(self._redis, commit.head.journal_id, lambda: commit.head.seq)
-            self._tasks.append(asyncio.create_task(self._keep_shipping(shipper), name="audit-shipping"))
+            shipping = self._keep_shipping(shipper, commit)
+            self._tasks.append(asyncio.create_task(shipping, name="audit-shipping"))
 
     async def stop(self, head: ChainHead) -> None:
         """Cancels the tasks, signs a last checkpoint, ships the remaining lines and reports the journal as closed."""
@@ -144,6 +148,7 @@ class BackgroundTasks:
 
             async def sign_checkpoint() -> None:
                 await checkpoints.write(commit.head)
+                self._statistics.note_checkpoint()
 
             tasks.append(PeriodicTask("sign_checkpoint", interval, sign_checkpoint, first_seconds=interval))
         if redis is None or limit is None:
@@ -172,7 +177,7 @@ class BackgroundTasks:
             PeriodicTask("apply_retention", 3600.0, retain, first_seconds=60.0),
         ]
 
-    async def _keep_shipping(self, shipper: Shipper) -> None:
+    async def _keep_shipping(self, shipper: Shipper, commit: GroupCommit) -> None:
         last_shipping_failed = False
         with shipper:
             while True:
@@ -180,6 +185,7 @@ class BackgroundTasks:
                 await asyncio.sleep(COLLECT_SECONDS)
                 self._committed.clear()
                 last_shipping_failed = not await self._ship(shipper, last_shipping_failed=last_shipping_failed)
+                self._statistics.note_shipping(max(0, commit.head.seq - shipper.cursor) if last_shipping_failed else 0)
                 if last_shipping_failed:
                     await asyncio.sleep(RETRY_SECONDS)
                 else:

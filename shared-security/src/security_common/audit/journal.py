@@ -30,6 +30,7 @@ from security_common.audit.group_commit import GroupCommit, JournalUnavailable, 
 from security_common.audit.journal_line import ChainHead, draft_line, uuid7
 from security_common.audit.journal_options import JournalOptions
 from security_common.audit.journal_slot import Recovery, Slot, recover
+from security_common.audit.journal_statistics import JournalStatistics
 from security_common.audit.stream_shipping import shipped_through
 from security_common.settings import SecuritySettings
 
@@ -41,7 +42,10 @@ logger = logging.getLogger(__name__)
 
 
 class Journal:
-    """The audit journal of one process, created by `open_journal`. Call `start` before the first event, `stop` last."""
+    """The audit journal of one process, created by `open_journal`. Call `start` before the first event, `stop` last.
+
+    `statistics` are for metrics.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Journal:
         clock_ns: Callable[[], int] = time.time_ns,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        self.statistics = JournalStatistics()
         self._options = options
         self._redis = redis
         self._clock_ns = clock_ns
@@ -83,7 +88,9 @@ class Journal:
         self._slot = slot
         recovery = await asyncio.to_thread(recover, slot, self._options.chain_key)
         head, action = await self._choose_head(slot, recovery)
-        background = BackgroundTasks(self._options, self._redis, slot, record=self.record, clock_ns=self._clock_ns)
+        background = BackgroundTasks(
+            self._options, self._redis, slot, record=self.record, clock_ns=self._clock_ns, statistics=self.statistics
+        )
         commit = GroupCommit(
             slot,
             head,
@@ -126,6 +133,7 @@ class Journal:
         event_id = uuid7(time_ns // 1_000_000, self._random_bytes(10))
         draft = draft_line(event, service=self._options.service, time_ns=time_ns, event_id=event_id)
         self._commit.submit(PendingEvent(draft, event_id, future, loop))
+        self.statistics.count(event)
 
     async def _choose_head(self, slot: Slot, recovery: Recovery) -> tuple[ChainHead, Action]:
         """The line to continue from, and the action of the event that records the start.

@@ -178,6 +178,11 @@ class CircuitBreakerPool(BlockingConnectionPool):
         self.circuit = circuit
         self._waits_for_replica = waits_for_replica
 
+    @property
+    def connections_in_use(self) -> int:
+        """How many connections run a command at present."""
+        return len(self._in_use_connections)
+
     def make_connection(self) -> _ObservedConnection:
         connection = cast("_ObservedConnection", super().make_connection())
         connection.circuit = self.circuit
