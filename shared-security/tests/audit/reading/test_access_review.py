@@ -155,6 +155,15 @@ def test_an_empty_table_of_the_sheet_says_so(language, empty):
     assert AccessReview(NOVEMBER).as_markdown(language).count(empty) == 4
 
 
+@pytest.mark.parametrize(
+    ("language", "row"), [("ko", "| 도구 호출: lookup | 1 |"), ("en", "| tool call: lookup | 1 |")]
+)
+def test_the_sheet_names_the_tool_of_a_call_without_a_task(language, row):
+    review = AccessReview(NOVEMBER)
+    review.add(access(datetime(2026, 11, 3, 9, tzinfo=UTC), task=None, tool_name="lookup"))
+    assert row in review.as_markdown(language)
+
+
 def test_large_numbers_of_the_sheet_are_grouped():
     assert "| 3,025 |" in AccessReview(NOVEMBER, accesses=3025).as_markdown("ko")
 

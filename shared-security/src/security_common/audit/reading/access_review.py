@@ -31,6 +31,8 @@ TASKS: Mapping[str, Mapping[Language, str]] = {
     DOWNLOAD: {"en": "download", "ko": "다운로드"},
 }
 
+CALL: Mapping[Language, str] = {"en": "tool call", "ko": "도구 호출"}
+
 COVERAGE: Mapping[Language, str] = {
     "en": "\n**Not the whole month: the events that were read begin at {}.** Earlier accesses are in the journals: "
     "`security-common audit report --month … --journals`.\n",
@@ -218,9 +220,7 @@ class AccessReview:
             )
             for each in self.downloads
         )
-        tasks = (
-            (TASKS[task][language] if task in TASKS else task, f"{count:,}") for task, count in self.tasks.most_common()
-        )
+        tasks = ((_describe_task(task, language), f"{count:,}") for task, count in self.tasks.most_common())
         alerts = ((rule_title(rule, language), f"{count:,}") for rule, count in self.alerts.most_common())
         empty = EMPTY[language]
         return Template(sheet).substitute(
@@ -249,6 +249,13 @@ class AccessReview:
         """Whether this time is outside of the usual hours or on a weekend, in the time zone of the reviewer."""
         local = moment.astimezone(self.month.zone)
         return local.weekday() >= 5 or not WORK_BEGINS <= local.time() < WORK_ENDS
+
+
+def _describe_task(task: str, language: Language) -> str:
+    """The name of a task, or which tool was called if it has none."""
+    if task in TASKS:
+        return TASKS[task][language]
+    return f"{CALL[language]}: {task}"
 
 
 def _describe_download(event: RecordedEvent, language: Language) -> str:
