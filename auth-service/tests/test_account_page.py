@@ -14,6 +14,9 @@ from signing_in import Page, Person, Request, redeem, refresh
 
 from auth_service.accounts.identities import Identities
 from auth_service.accounts.store import AccountStore
+from auth_service.authorize.account_overview import ConnectedApp
+from auth_service.web.language import Language
+from auth_service.web.pages import Pages
 
 ENTRY = re.compile(r"<li>(.*?)</li>", re.DOTALL)
 
@@ -69,6 +72,24 @@ def test_the_page_is_in_the_language_of_the_browser(people: Service, language: s
     user = Person(f"http://127.0.0.1:{people.settings.port}", source="10.9.200.1", language=language)
     assert {"en": "Connected apps", "ko": "연결된 앱"}[language] in account_page(user).text
     user.http.close()
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "Audit page"), ("ko", "감사 기록 페이지")])
+def test_the_audit_page_is_named_in_the_language_of_the_page(language: str, name: str) -> None:
+    app = ConnectedApp(
+        client_id="audit-page",
+        name="Audit page · 감사 기록 페이지",
+        is_audit_page=True,
+        resources=("http://localhost:8082/mcp",),
+        scopes=("mcp.audit",),
+        since="2026-11-03 09:00 UTC",
+        has_tokens=True,
+    )
+    shown = {"account_name": "demo", "username": "demo", "apps": [app], "sessions": [], "methods": []}
+    page = Pages(issuer="http://localhost:8081").render(
+        "account", Language(language), provider_names={}, csrf_token="t", **shown
+    )
+    assert f"<strong>{name}</strong>" in bytes(page.body).decode()
 
 
 def test_an_app_is_disconnected_with_all_its_tokens(people: Service, person: Person) -> None:

@@ -7,6 +7,7 @@ from auth_service.accounts.account import Account, end_sign_ins
 from auth_service.accounts.consents import Consents
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
+from auth_service.authorize.client_redirects import is_audit_page
 from auth_service.clients.client_directory import ClientDirectory
 from auth_service.protocol import Clock
 from auth_service.tokens.grant_revocation import GrantRevocation
@@ -31,6 +32,7 @@ class ConnectedApp:
 
     client_id: str
     name: str
+    is_audit_page: bool
     resources: tuple[str, ...]
     scopes: tuple[str, ...]
     since: str
@@ -88,6 +90,7 @@ class AccountOverview:
                 ConnectedApp(
                     client_id=client_id,
                     name=known.name if known is not None and known.name else client_id,
+                    is_audit_page=known is not None and is_audit_page(known),
                     resources=tuple(sorted({each.resource for each in own})),
                     scopes=tuple(sorted(frozenset[str]().union(*(each.scopes for each in own)))),
                     since=_format(max(each.granted_at_seconds for each in own)),

@@ -26,6 +26,7 @@ __all__ = [
     "button_to",
     "client_name",
     "error_parameters",
+    "is_audit_page",
     "is_trusted_target",
     "redirect_to_client",
     "target_name",
@@ -62,9 +63,14 @@ def target_name(address: str) -> str:
 
 def client_name(client: Client, redirect_uri: str, pages: Pages, language: Language) -> Markup:
     """The name of the client on a page: the name it chose, or else its host, or else that it has none."""
-    if client.is_from_operator and client.name == AUDIT_PAGE_NAME:
+    if is_audit_page(client):
         return pages.text(language, "client.audit_page")
     return _chosen_name(client, redirect_uri) or pages.text(language, "client.nameless")
+
+
+def is_audit_page(client: Client) -> bool:
+    """Whether it is the built-in client of the audit page, whose name pages translate."""
+    return client.is_from_operator and client.name == AUDIT_PAGE_NAME
 
 
 def _chosen_name(client: Client, redirect_uri: str) -> Markup | None:
