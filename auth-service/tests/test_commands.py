@@ -129,6 +129,20 @@ def test_the_doctor_compares_stored_clients_with_the_declaration(run: Run, own_r
     assert not any(finding["what"] in wrong for finding in json.loads(examined.stdout) if "twice" in finding["what"])
 
 
+def test_the_tokens_of_a_client_that_is_not_declared_any_more_can_be_ended(own_service: Service, run: Run) -> None:
+    client = ("mcp-client", "secret")
+    token = own_service.http.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=client).json()
+
+    def is_active() -> bool:
+        form = {"token": token["access_token"]}
+        return own_service.http.post("/oauth2/introspect", data=form, auth=client).json()["active"]
+
+    assert "is declared" in run("client", "delete", "mcp-client").stderr
+    assert is_active()
+    assert run("client", "delete", "mcp-client", AUTH_DEMO="false").returncode == 0
+    assert not is_active()
+
+
 def test_a_wrong_setting_is_one_error_and_one_hint(run: Run) -> None:
     refused = run("doctor", AUTH_ISSUER="http://auth.example")
     assert refused.returncode == 1

@@ -92,19 +92,21 @@ def create(
 def delete(client_id: str) -> None:
     """Delete a stored client. Its refresh tokens stop working at once, and so do access tokens that it got for itself.
 
-    Access tokens that it got for users are valid until they expire.
+    Access tokens that it got for users are valid until they expire. For a client that was removed from auth.yaml, this
+    ends the access tokens that it got for itself before.
 
     For example: auth-service client delete batch
     """
 
     async def work(operator: Operator) -> None:
-        if not await ClientStore(operator.redis).delete(client_id):
-            if client_id in _declared_ids(operator.settings):
-                hint = f"remove it from {operator.settings.config} and restart the service"
-                raise ClientRefused(f"the client {client_id} is declared", hint=hint)
+        was_stored = await ClientStore(operator.redis).delete(client_id)
+        if not was_stored and client_id in _declared_ids(operator.settings):
+            hint = f"remove it from {operator.settings.config}, restart the service, and repeat this command"
+            raise ClientRefused(f"the client {client_id} is declared", hint=hint)
+        had_tokens = await end_present_status(operator.redis, client_id, grant_revocation(operator).statuses)
+        if not was_stored and not had_tokens:
             raise ClientRefused(f"there is no client {client_id}", hint="`auth-service client list` shows the ids")
         await operator.record(Action.CLIENT_DELETED, client_id=client_id)
-        await end_present_status(operator.redis, client_id, grant_revocation(operator).statuses)
 
     run_audited_change(work)
 

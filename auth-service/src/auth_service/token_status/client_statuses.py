@@ -17,12 +17,17 @@ __all__ = ["ClientStatuses", "end_present_status"]
 _CLIENTS = f"{KEY_PREFIX}clients"
 
 
-async def end_present_status(redis: Redis, client_id: str, revocations: StatusRevocations) -> None:
-    """Revokes the tokens that a deleted client got for itself. Raises `RedisError` and `JournalUnavailable`."""
+async def end_present_status(redis: Redis, client_id: str, revocations: StatusRevocations) -> bool:
+    """Revokes the tokens that a deleted client got for itself; False if there were none.
+
+    Raises `RedisError` and `JournalUnavailable`.
+    """
     status = StatusReference.parse(str(await redis.hget(_CLIENTS, client_id)))
-    if status is not None:
-        await revocations.revoke(status, client_id=client_id)
-        await redis.hdel(_CLIENTS, client_id)
+    if status is None:
+        return False
+    await revocations.revoke(status, client_id=client_id)
+    await redis.hdel(_CLIENTS, client_id)
+    return True
 
 
 class ClientStatuses:
