@@ -1,5 +1,6 @@
 """A provider that issues identity assertions (ID-JAG), and the clients that redeem them. Only tests issue them."""
 
+import json
 import secrets
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from signing_in import CALLBACK
 from auth_service.protocol import GrantType
 
 JWT_BEARER = GrantType.JWT_BEARER.value
+EDITOR, OTHER_EDITOR = "https://editor.example/client.json", "https://editor.example/other.json"
 FIRST, SECOND = "http://localhost:8082/mcp", "http://localhost:8084/mcp"
 
 DECLARATION = """
@@ -48,13 +50,14 @@ clients:
   - client_id: not-listed
     grant_types: [authorization_code, "{grant}"]
     redirect_uris: [{callback}]
+registration: {{metadata_documents: listed, hosts: [editor.example], pinned_directory: documents}}
 identity_providers:
   - id: company
     issuer: {issuer}
     client_id: {client_id}
     client_secret_file: provider.secret
     accounts: {accounts}
-    enterprise_managed: {{public_clients: [listed]}}
+    enterprise_managed: {{public_clients: [listed, "{editor}"]}}
     allow: [{{claim: groups, has: staff}}, {{claim: groups, has: audit}}, {{claim: realm.roles, has: staff}}]
     rules:
       - {{when: {{claim: groups, has: staff}}, scopes: [mcp.access, second.use]}}
@@ -86,8 +89,13 @@ def start_enterprise_managed(
         issuer=provider.issuer,
         client_id=CLIENT_ID,
         accounts=accounts,
+        editor=EDITOR,
     )
     (folder / "gateway.secret").write_text("secret")
+    (folder / "documents").mkdir()
+    for number, client_id in enumerate((EDITOR, OTHER_EDITOR)):
+        document = {"client_id": client_id, "client_name": "Editor", "redirect_uris": [CALLBACK]}
+        (folder / "documents" / f"{number}.json").write_text(json.dumps(document))
     return start_with_provider(start_service, folder, declaration, redis_url=redis_url)
 
 

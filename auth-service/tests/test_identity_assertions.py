@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 from exchanging_tokens import change_account, claims_of, exchange, refusal
-from identity_assertions import FIRST, JWT_BEARER, SECOND, id_jag, redeem, start_enterprise_managed
+from identity_assertions import (
+    EDITOR,
+    FIRST,
+    JWT_BEARER,
+    OTHER_EDITOR,
+    SECOND,
+    id_jag,
+    redeem,
+    start_enterprise_managed,
+)
 from joserfc import jwk
 from openid_provider import OpenIdProvider
 from provider_users import CompanyUser, identity_of, in_redis, let_time_pass
@@ -73,6 +82,15 @@ def nested_actors(count: int) -> dict[str, Any]:
     for number in range(2, count + 1):
         actor = {"sub": f"agent {number}", "act": actor}
     return actor
+
+
+def test_item_e180_a_client_with_a_metadata_document_has_the_grant_if_it_is_listed(
+    service: Service, provider: OpenIdProvider
+) -> None:
+    listed = redeem(service, id_jag(provider, service, client_id=EDITOR), EDITOR, "")
+    assert claims_of(listed.json()["access_token"])["client_id"] == EDITOR
+    other = redeem(service, id_jag(provider, service, client_id=OTHER_EDITOR), OTHER_EDITOR, "")
+    assert refusal(other) == (400, "unauthorized_client")
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
