@@ -211,7 +211,7 @@ async def test_another_url_is_not_contacted_before_it_was_approved(
     for command in ("doctor", "diff"):
         reported = await shell.run(command)
         assert reported.status == 1
-        assert "crm was approved with another URL or command, so it is not contacted" in reported.out
+        assert f"crm was approved with another URL or command: {upstream.url}, so it is not contacted" in reported.out
     assert upstream.requests == []
     pinned = await shell.run("pin")
     assert f"  ! source: approved with another URL or command: {upstream.url}\n1 differences; " in pinned.out
