@@ -2,17 +2,28 @@
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from openid_provider import OpenIdProvider
-from provider_users import LINKED_PASSWORD, CompanyUser, add_linked_account, in_redis
+from provider_users import (
+    LINKED_PASSWORD,
+    USUAL_RULES,
+    CompanyUser,
+    add_linked_account,
+    declare,
+    declare_second,
+    in_redis,
+    start_with_provider,
+)
 from reading_status_lists import is_revoked
-from running_auth import Service
+from running_auth import Service, StartService
 from signing_in import Page, Person, Request, redeem, refresh
 
-from auth_service.accounts.identities import Identities
+from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
 from auth_service.authorize.account_overview import ConnectedApp
 from auth_service.web.language import Language
@@ -161,21 +172,55 @@ def test_the_code_of_the_page_cannot_be_redeemed(people: Service, person: Person
     assert redeem(people.http, request, code).json()["error"] == "invalid_grant"
 
 
+@pytest.fixture
+def two_providers(
+    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
+) -> Iterator[CompanyUser]:
+    """A user of a service with the providers `company` and `partner`."""
+    declaration = declare(provider, more=USUAL_RULES + declare_second(tmp_path))
+    service = start_with_provider(start_service, tmp_path, declaration, redis_url=own_redis[0])
+    user = CompanyUser(service, source="10.16.1.1")
+    yield user
+    user.http.close()
+
+
 @pytest.mark.parametrize("removed", ["", "company"], ids=["password", "provider"])
 def test_removing_a_way_to_sign_in_ends_all_sessions(
-    company: Service, provider: OpenIdProvider, employee: CompanyUser, removed: str
+    provider: OpenIdProvider, two_providers: CompanyUser, removed: str
 ) -> None:
-    name = f"linked, {removed or 'password'}"
-    subject = add_linked_account(company, provider, name)
-    page = account_page(employee, name, LINKED_PASSWORD)
-    label = "at the provider" if removed else f"<span>{name}</span>"
-    page = press(employee, entry(page, label))
+    service, name = two_providers.service, "linked twice"
+    subject = add_linked_account(service, provider, name)
+    partner = Identity(
+        provider="partner",
+        issuer="http://localhost:9",
+        subject=name,
+        account=subject,
+        label="at the partner",
+        linked_at_seconds=2.0,
+        checked_at_seconds=2.0,
+    )
+    in_redis(service, lambda connection: Identities(connection).link(partner))
+    page = account_page(two_providers, name, LINKED_PASSWORD)
+    page = press(two_providers, entry(page, "at the provider" if removed else f"<span>{name}</span>"))
     assert Page(page.text).action == "/oauth2/sign-in"
-    remaining = in_redis(company, lambda connection: Identities(connection).of_account(subject))
-    assert [identity.provider for identity in remaining] == ([] if removed else ["company"])
-    has_password = in_redis(company, lambda connection: AccountStore(connection).password_hash(subject)) is not None
+    remaining = in_redis(service, lambda connection: Identities(connection).of_account(subject))
+    assert [identity.provider for identity in remaining] == (["partner"] if removed else ["company", "partner"])
+    has_password = in_redis(service, lambda connection: AccountStore(connection).password_hash(subject)) is not None
     assert has_password == bool(removed)
-    assert events(company, "account_change")[-1]["reason"] == (removed or "password")
+    assert events(service, "account_change")[-1]["reason"] == (removed or "password")
+
+
+def test_the_only_provider_cannot_be_removed_although_there_is_a_password(
+    company: Service, provider: OpenIdProvider, employee: CompanyUser
+) -> None:
+    """Otherwise the user could sign in with the password after the provider has ended the access."""
+    subject = add_linked_account(company, provider, "only one provider")
+    page = account_page(employee, "only one provider", LINKED_PASSWORD)
+    fields = entry(page, "<span>only one provider</span>")
+    assert fields["action"] == "remove_method", "the password can be removed"
+    assert "action" not in entry(page, "at the provider")
+    press(employee, {**fields, "target": "company"})
+    assert in_redis(company, lambda connection: Identities(connection).of_account(subject))
 
 
 def test_the_last_way_to_sign_in_cannot_be_removed(

@@ -9,6 +9,7 @@ from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
 from auth_service.authorize.client_redirects import is_audit_page
 from auth_service.clients.client_directory import ClientDirectory
+from auth_service.federation.provider_connections import ProviderConnections
 from auth_service.protocol import Clock
 from auth_service.tokens.grant_revocation import GrantRevocation
 from auth_service.web.sessions import Browser, Sessions
@@ -58,6 +59,7 @@ class AccountOverview:
     identities: Identities
     store: AccountStore
     revocation: GrantRevocation
+    connections: ProviderConnections
     clock: Clock
 
     async def open_sessions(self, account: Account, browser: Browser) -> list[OpenSession]:
@@ -100,14 +102,15 @@ class AccountOverview:
         return sorted(apps, key=lambda app: (app.name.casefold(), app.client_id))
 
     async def sign_in_methods(self, account: Account) -> list[SignInMethod]:
-        """The ways to sign in. The last one cannot be removed."""
+        """The ways to sign in. The last provider cannot be removed: with a password alone, a user would keep the access
+        after the provider has ended it.
+        """
         linked = [identity for identity in await self.identities.of_account(account.subject) if not identity.is_deleted]
         has_password = await self.store.password_hash(account.subject) is not None
-        # The password of a provider's account counts only as long as the user is linked there.
-        ways = len(linked) + (has_password and account.provider is None)
-        methods = [SignInMethod(each.provider, each.label, ways > 1) for each in linked]
+        declared = {each.provider for each in linked if self.connections.find(each.provider) is not None}
+        methods = [SignInMethod(each.provider, each.label, bool(declared - {each.provider})) for each in linked]
         if has_password:
-            methods.insert(0, SignInMethod("", account.username, len(linked) > 0))
+            methods.insert(0, SignInMethod("", account.username, bool(declared)))
         return methods
 
     async def end_session(self, account: Account, stored_id: str) -> bool:
@@ -121,7 +124,7 @@ class AccountOverview:
         return bool(withdrawn or revoked)
 
     async def remove_method(self, account: Account, provider: str) -> bool:
-        """Removes a way to sign in, and ends all sessions and tokens; False if it is not there, or the last one."""
+        """Removes a way to sign in, and ends all sessions and tokens; False if it is not there, or must stay."""
         methods = await self.sign_in_methods(account)
         if not any(method.provider == provider and method.can_be_removed for method in methods):
             return False

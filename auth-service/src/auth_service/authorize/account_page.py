@@ -16,7 +16,6 @@ from starlette.responses import Response
 from auth_service.accounts.account import Account
 from auth_service.authorize.account_overview import AccountOverview
 from auth_service.authorize.authorization_flow import AuthorizationFlow
-from auth_service.federation.provider_connections import ProviderConnections
 from auth_service.http.application import new_page_router
 from auth_service.http.dependencies import FormBody, QueryString, context_of
 from auth_service.http.forms import Form
@@ -55,7 +54,6 @@ class AccountPage:
     flow: AuthorizationFlow
     sessions: Sessions
     overview: AccountOverview
-    connections: ProviderConnections
     browser_keys: BrowserKeys
     pages: Pages
     random_bytes: RandomBytes
@@ -135,7 +133,7 @@ class AccountPage:
         return self.pages.render(
             "account",
             language,
-            provider_names={each.provider.id: each.provider.name(language) for each in self.connections},
+            provider_names={each.provider.id: each.provider.name(language) for each in self.overview.connections},
             account_name=account.name,
             username=account.username,
             sessions=await self.overview.open_sessions(account, browser),
