@@ -14,14 +14,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from local_stack.demo_scenario import ServicesApi
+from local_stack.demo_scenario import ServicesApi, mcp_request
 from local_stack.ports import free_ports
-from local_stack.stack import AUTH, MCP, Stack, start_stack
+from local_stack.stack import AUTH, GATEWAY, MCP, Stack, start_stack
 
 CLIENTS = 4
 PAUSE_SECONDS = 0.005
 """Of each client after a request, so that the workers that start get their share of the processors."""
 PREFIXES = {AUTH: "auth", MCP: "mcp"}
+UPSTREAMS = Path(__file__).resolve().parents[2] / "deploy/gateway/mcp.json"
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Service:
     stack: Stack
     name: str
     metrics_url: str
+    prefix: str
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
@@ -43,7 +45,7 @@ class Service:
     def metric(self, name: str, labels: str = "") -> list[float]:
         """The values of a metric, by worker where it has this label. Empty if it has no samples."""
         text = httpx2.get(self.metrics_url, timeout=20).text
-        samples = re.compile(rf"^{PREFIXES[self.name]}_{name}{labels} (\S+)$", re.MULTILINE)
+        samples = re.compile(rf"^{self.prefix}_{name}{labels} (\S+)$", re.MULTILINE)
         return [float(value) for value in samples.findall(text)]
 
     def await_workers(self, is_expected: Callable[[list[int]], bool]) -> None:
@@ -62,7 +64,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ser
         prefix = PREFIXES[name].upper()
         settings |= {f"{prefix}_WORKERS": "2", f"{prefix}_METRICS_PORT": str(port)}
     with start_stack(tmp_path_factory.mktemp("stack"), overrides=settings) as stack:
-        yield {name: Service(stack, name, f"http://localhost:{port}/metrics") for name, port in ports.items()}
+        yield {
+            name: Service(stack, name, f"http://localhost:{port}/metrics", PREFIXES[name])
+            for name, port in ports.items()
+        }
         for name in PREFIXES:  # the stack would kill them before the end of their drain
             stack.children[name].stop(60)
 
@@ -109,17 +114,25 @@ class Load:
                     self.failures += [outcome] if outcome else []
 
 
+def request_to(service: Service) -> httpx2.Request:
+    """A request that the service answers with 200."""
+    stack = service.stack
+    form = {"grant_type": "client_credentials", "client_id": "mcp-client", "client_secret": "secret"}
+    if service.name == AUTH:
+        return httpx2.Request("POST", f"{stack.auth_url}/oauth2/token", data=form)
+    resource = stack.gateway_resource if service.name == GATEWAY else stack.resource
+    token = httpx2.post(f"{stack.auth_url}/oauth2/token", data={**form, "resource": resource}).json()["access_token"]
+    if service.name == MCP:
+        return httpx2.Request("GET", f"{stack.mcp_url}/hello", headers={"Authorization": f"Bearer {token}"})
+    call = {"name": "records_get_server_status", "arguments": {}}
+    headers, body = mcp_request(token, "2026-07-28", "tools/call", call)
+    return httpx2.Request("POST", resource, headers=headers, content=body)
+
+
 @contextmanager
 def load(service: Service) -> Iterator[Load]:
     """Clients that send requests to the service while the block runs, and at the latest until it refuses one."""
-    stack = service.stack
-    with httpx2.Client(timeout=60) as http:
-        token = ServicesApi(stack.auth_url, stack.mcp_url, http).token
-    form = {"grant_type": "client_credentials", "client_id": "mcp-client", "client_secret": "secret"}
-    request = {
-        AUTH: httpx2.Request("POST", f"{stack.auth_url}/oauth2/token", data=form),
-        MCP: httpx2.Request("GET", f"{stack.mcp_url}/hello", headers={"Authorization": f"Bearer {token}"}),
-    }[service.name]
+    request = request_to(service)
     running = Load()
     clients = [threading.Thread(target=running.send, args=(request,)) for _ in range(CLIENTS)]
     for client in clients:
@@ -179,14 +192,34 @@ def test_only_requests_in_progress_fail_when_a_worker_is_killed(auth: Service) -
 
 @pytest.mark.parametrize("name", [AUTH, pytest.param(MCP, marks=pytest.mark.ops)])
 def test_no_request_fails_when_all_workers_are_replaced(services: dict[str, Service], name: str) -> None:
-    service = services[name]
+    replace_workers(services[name])
+
+
+def replace_workers(service: Service) -> None:
+    """Replaces the workers under load. No request may fail."""
     service.await_workers(lambda processes: len(processes) == 2)
     before = set(service.workers())
     with load(service) as requests:
-        os.kill(service.stack.children[name].pid, signal.SIGHUP)
+        os.kill(service.stack.children[service.name].pid, signal.SIGHUP)
         service.await_workers(lambda processes: len(processes) == 2 and not before & set(processes))
         requests.await_answers(20)
     assert (requests.failures, requests.refused) == ([], 0)
+
+
+@pytest.mark.ops
+def test_no_call_through_the_gateway_fails_when_its_workers_are_replaced(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    settings = {
+        "GATEWAY_UPSTREAMS": str(UPSTREAMS),
+        "GATEWAY_WORKERS": "2",
+        "GATEWAY_METRICS_PORT": str(port),
+        "GATEWAY_REQUESTS_PER_MINUTE": "1000000",
+        "MCP_REQUESTS_PER_MINUTE": "1000000",
+    }
+    with start_stack(tmp_path, overrides=settings) as stack:
+        gateway = Service(stack, GATEWAY, f"http://localhost:{port}/metrics", "gateway")
+        replace_workers(gateway)
+        stack.children[GATEWAY].stop(60)
 
 
 def test_no_accepted_request_fails_when_the_service_stops(auth: Service) -> None:
