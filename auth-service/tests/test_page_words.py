@@ -28,12 +28,13 @@ def test_a_text_has_both_languages_and_the_same_parts(key: str) -> None:
 
 def test_every_error_page_has_its_text_and_every_text_is_used() -> None:
     folder = files("auth_service")
-    page_modules = ("client_redirects", "sign_in_page", "consent_page", "logout_endpoint")
+    page_modules = ("client_documents", "client_redirects", "sign_in_page", "consent_page", "logout_endpoint")
     sources = list(folder.joinpath("web/templates").iterdir())
     sources += [folder.joinpath(f"authorize/{name}.py") for name in page_modules]
     modules = [path for path in folder.joinpath("authorize").iterdir() if path.name.endswith(".py")]
     source = "".join(path.read_text("utf-8") for path in sources)
     used = set(re.findall(r'(?:say|text)\((?:language, )?"([\w.]+)"[,)]', source))
+    used |= set(re.findall(r'"(consent\.\w+)"', source))
     errors = [error for error in vars(page_errors).values() if isinstance(error, type)]
     pages = {error.page for error in errors if issubclass(error, PageError)}
     pages |= {PageError.page, "form_invalid", "too_many", "unavailable", "failed"}

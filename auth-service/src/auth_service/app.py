@@ -118,7 +118,7 @@ def create_app(
 def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
     """All endpoints. What is listed here is served, documented and advertised, nothing else."""
     settings, resource = parts.settings, parts.resources.default
-    pages = Pages(issuer=settings.issuer)
+    pages = Pages(issuer=settings.issuer, contact=settings.operator_contact)
     page_routers = make_page_routers(parts, pages)
     jwt_bearer = make_jwt_bearer_grant(parts)
     grants = make_grants(parts) if jwt_bearer is None else (*make_grants(parts), jwt_bearer)

@@ -231,7 +231,8 @@ def answer_with(body: bytes) -> Callable[[Route], None]:
 
 
 def render_error_page(issuer: str, error: OAuthError, language: str) -> bytes:
-    scope = {"type": "http", "query_string": b"", "headers": [(b"accept-language", language.encode())]}
+    headers = [(b"accept-language", language.encode())]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
     page = error_pages.render_error_page(Pages(issuer=issuer), error, Request(scope), trace_id="0" * 32)
     return bytes(page.body)
 

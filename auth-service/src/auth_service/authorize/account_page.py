@@ -75,7 +75,7 @@ class AccountPage:
         browser, account = await self._read(http)
         if account is None and "error" in form:
             return self.pages.render(
-                "signed_out", choose_language(http, form.get("ui_locales")), next_step=None, provider=None
+                "signed_out", choose_language(http, form.get("ui_locales")), http, next_step=None, provider=None
             )
         if account is None:
             return see_other(self._sign_in_address())
@@ -133,6 +133,7 @@ class AccountPage:
         return self.pages.render(
             "account",
             language,
+            http,
             provider_names={each.provider.id: each.provider.name(language) for each in self.overview.connections},
             account_name=account.name,
             username=account.username,

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from auth_service.accounts.account import Account
 from auth_service.accounts.consents import grantable_scopes
 from auth_service.authorize.authorization_flow import AuthorizationFlow
+from auth_service.authorize.client_documents import client_documents
 from auth_service.authorize.client_redirects import client_name, target_name
 from auth_service.authorize.interaction_policy import Step
 from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
@@ -97,11 +98,14 @@ class ConsentPage:
         return self.pages.render(
             "consent",
             language,
+            http,
             form_targets=(form_target(request.redirect_uri),),
             client_name=client_name(client, request.redirect_uri, self.pages, language),
             host=client.host,
             declared_by_operator=client.is_from_operator,
             scopes=[self._describe(scope, resource, language) for scope in scopes],
+            refused=self._refused(visit, scopes, resource, language),
+            documents=client_documents(client, request.redirect_uri),
             resource=resource,
             resource_name=resource.name.ko if language is Language.KOREAN else resource.name.en,
             redirect_host=target_name(request.redirect_uri),
@@ -112,6 +116,16 @@ class ConsentPage:
             switch_address=f"{visit.address(Step.SIGN_IN)}&switch=yes",
             csrf_token=self.browser_keys.make(visit.secret, _purpose(visit, account, scopes)),
         )
+
+    def _refused(
+        self, visit: Visit, granted: tuple[str, ...], resource: Resource, language: Language
+    ) -> list[Mapping[str, str]]:
+        """The requested scopes that are not granted, with the reason. Unknown ones are left out: an app chose them."""
+        known = resource.scopes.keys() | IDENTITY_SCOPES
+        requested = visit.request
+        reasons = {scope: "consent.refused_to_user" for scope in requested.scopes if scope not in granted}
+        reasons |= {scope: "consent.refused_to_app" for scope in requested.dropped if scope in known}
+        return [{"name": scope, "text": self.pages.text(language, reason)} for scope, reason in reasons.items()]
 
     def _describe(self, scope: str, resource: Resource, language: Language) -> Mapping[str, str]:
         if scope in IDENTITY_SCOPES:

@@ -139,6 +139,7 @@ class LogoutEndpoint:
         return self.pages.render(
             "sign_out",
             choose_language(http, form.get("ui_locales")),
+            http,
             form_targets=(form_target(target.address),) if target is not None and target.is_trusted else (),
             account_name=account.visible_name,
             carried=form.subset(_CARRIED),
@@ -155,6 +156,7 @@ class LogoutEndpoint:
         return self.pages.render(
             "signed_out",
             language,
+            http,
             headers=cookies,
             next_step=button_to(target.address) if target is not None else None,
             provider=connection.provider.name(language) if connection is not None else None,

@@ -204,7 +204,10 @@ class SignInPage:
         return self.pages.render(
             "sign_in",
             language,
+            http,
             status=status,
+            address=f"{visit.address(Step.SIGN_IN)}{'&switch=yes' if other_account else ''}",
+            has_script=self.local is not LocalSignIn.OFF,
             form_targets=(form_target(visit.request.redirect_uri),),
             headers=(("retry-after", str(wait_seconds)),) if wait_seconds is not None else (),
             client_name=client_name(visit.client, visit.request.redirect_uri, self.pages, language),

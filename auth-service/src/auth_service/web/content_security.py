@@ -1,5 +1,7 @@
 """The Content-Security-Policy of the pages (CSP level 3), built from validated parts only."""
 
+import base64
+import hashlib
 import re
 
 from security_common.web_urls import parse_web_url
@@ -30,9 +32,10 @@ def form_target(uri: str) -> str:
     return source if _is_source(source) else _THIS_ORIGIN
 
 
-def page_policy(form_targets: tuple[str, ...]) -> str:
-    """A policy for pages without scripts, whose forms go to this server and are redirected to `form_targets`.
+def page_policy(form_targets: tuple[str, ...], *, script: str | None = None) -> str:
+    """A policy for pages whose forms go to this server and are redirected to `form_targets`.
 
+    It allows no script, except the text `script` within the page.
     Raises `ValueError` for a target that `form_target` did not return.
     """
     for target in form_targets:
@@ -47,6 +50,9 @@ def page_policy(form_targets: tuple[str, ...]) -> str:
         "frame-ancestors 'none'",
         "base-uri 'none'",
     )
+    if script is not None:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+        directives = (*directives, f"script-src 'sha256-{digest}'")
     return "; ".join(directives)
 
 

@@ -76,6 +76,7 @@ def render_error_page(pages: Pages, error: OAuthError, request: Request, *, trac
     return pages.render(
         "error",
         language,
+        request,
         status=error.status,
         headers=(("retry-after", str(retry_after)),) if retry_after is not None else (),
         page=_page_of(error),

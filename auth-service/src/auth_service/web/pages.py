@@ -10,14 +10,18 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.requests import Request
 from starlette.responses import Response
 
 from auth_service.http.application import new_router
 from auth_service.http.responses import Header, add_headers
 from auth_service.web.content_security import page_policy
-from auth_service.web.language import Language
+from auth_service.web.language import LANGUAGE_PARAMETER, Language, chosen_in_query, with_language
+from auth_service.web.password_script import PASSWORD_SCRIPT
+from security_common.cookies import ServiceCookies
 from security_common.service import parse_yaml
 from security_common.service.browser_pages import PAGE_STYLE
+from security_common.service.operator_contact import contact_address
 from security_common.service.web_application import ICON, ICON_MEDIA_TYPE, ICON_PATH
 
 __all__ = ["STYLE_PATH", "Pages", "make_asset_router"]
@@ -28,11 +32,18 @@ _PACKAGE = files("auth_service.web")
 _STYLE = PAGE_STYLE.encode() + _PACKAGE.joinpath("pages.css").read_bytes()
 _STYLE_TAG = hashlib.sha256(_STYLE).hexdigest()[:16]
 
+_PASSWORD_SCRIPT = Markup(PASSWORD_SCRIPT)  # noqa: S704 - the script is ours
+_LANGUAGE_NAMES = {Language.ENGLISH: "English", Language.KOREAN: "한국어"}
+_LANGUAGE_SECONDS = 365 * 86400
+
 
 class Pages:
-    """Renders templates. Every page shows the host of `issuer`, so that people see where they enter their password."""
+    """Renders templates. Every page shows the host of `issuer`, so that people see where they enter their password.
 
-    def __init__(self, *, issuer: str) -> None:
+    It links to the operator if there is a `contact`: an email address or an https URL.
+    """
+
+    def __init__(self, *, issuer: str, contact: str = "") -> None:
         self._texts: Mapping[str, Mapping[str, str]] = parse_yaml(
             _PACKAGE.joinpath("texts.yaml").read_text(encoding="utf-8")
         )
@@ -44,23 +55,40 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters["strong"] = _strong
-        self._common_values = {"style": f"{STYLE_PATH}?v={_STYLE_TAG}", "site": urlsplit(issuer).netloc}
+        self._common_values = {
+            "style": f"{STYLE_PATH}?v={_STYLE_TAG}",
+            "site": urlsplit(issuer).netloc,
+            "contact": contact_address(contact),
+            "password_script": _PASSWORD_SCRIPT,
+        }
+        self._cookies = ServiceCookies("auth_", secure=issuer.startswith("https:"))
 
     def render(
         self,
         template: str,
         language: Language,
+        http: Request,
         *,
         status: int = 200,
+        address: str | None = None,
         form_targets: tuple[str, ...] = (),
+        has_script: bool = False,
         headers: tuple[Header, ...] = (),
         **values: Any,
     ) -> Response:
         """The page `template`. `values` are its variables, escaped unless they are Markup.
 
         `form_targets` are the origins that a form of the page may be redirected to, as `form_target` returns them.
+        `address` is where GET returns the page, if `http` is the POST of its form: the link to the other language
+        leads there. `has_script` is whether the page contains the script of the password field.
         """
-        variables = {**self._common_values, "say": partial(self.text, language), "language": language.value, **values}
+        variables = {
+            **self._common_values,
+            "say": partial(self.text, language),
+            "language": language.value,
+            "other_language": _link_to_other_language(language, http, address),
+            **values,
+        }
         body = self._environment.get_template(f"{template}.html").render(variables)
         response = Response(
             body,
@@ -68,12 +96,15 @@ class Pages:
             media_type="text/html; charset=utf-8",
             headers={
                 "cache-control": "no-store",
-                "content-security-policy": page_policy(form_targets),
+                "content-security-policy": page_policy(form_targets, script=PASSWORD_SCRIPT if has_script else None),
                 "x-frame-options": "DENY",
                 "referrer-policy": "no-referrer",
                 "content-language": language.value,
             },
         )
+        if chosen_in_query(http) is not None:
+            cookie = self._cookies.set_header(LANGUAGE_PARAMETER, language.value, max_age_seconds=_LANGUAGE_SECONDS)
+            headers = (*headers, cookie)
         return add_headers(response, headers)
 
     def text(self, language: Language, key: str, /, **parts: object) -> Markup:
@@ -97,6 +128,16 @@ def make_asset_router() -> APIRouter:
         return Response(ICON, media_type=ICON_MEDIA_TYPE, headers={"cache-control": "public, max-age=86400"})
 
     return router
+
+
+def _link_to_other_language(language: Language, http: Request, address: str | None) -> Mapping[str, str] | None:
+    """The link to this page in the other language; None if the page cannot be opened with GET."""
+    if address is None and http.scope.get("method") in {"GET", "HEAD"}:
+        address = f"{http.scope['path']}?{http.scope['query_string'].decode('latin-1')}"
+    if address is None:
+        return None
+    other = Language.ENGLISH if language is Language.KOREAN else Language.KOREAN
+    return {"address": with_language(address, other), "language": other.value, "name": _LANGUAGE_NAMES[other]}
 
 
 _TEXT = {"schema": {"type": "string"}}
