@@ -22,6 +22,7 @@ from provider_users import (
 from reading_status_lists import is_revoked
 from running_auth import Service, StartService
 from signing_in import Page, Person, Request, redeem, refresh
+from starlette.requests import Request as HttpRequest
 
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
@@ -97,8 +98,9 @@ def test_the_audit_page_is_named_in_the_language_of_the_page(language: str, name
         has_tokens=True,
     )
     shown = {"account_name": "demo", "username": "demo", "apps": [app], "sessions": [], "methods": []}
+    http = HttpRequest({"type": "http", "method": "GET", "path": "/account", "query_string": b"", "headers": []})
     page = Pages(issuer="http://localhost:8081").render(
-        "account", Language(language), provider_names={}, csrf_token="t", **shown
+        "account", Language(language), http, provider_names={}, csrf_token="t", **shown
     )
     assert f"<strong>{name}</strong>" in bytes(page.body).decode()
 
