@@ -221,5 +221,5 @@ def _create_tables(connection: sqlite3.Connection) -> None:
 
 def _configure(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    # Large sorts use temporary files instead of memory.
-    connection.execute("PRAGMA temp_store = FILE")
+    # A container may have too little space for temporary files. Queries are limited to what memory can sort.
+    connection.execute("PRAGMA temp_store = MEMORY")

@@ -7,7 +7,7 @@ microseconds and its number in the index: `1764547200000000-42`.
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from security_common.audit.event_index.database import IndexFiles, reading
@@ -16,9 +16,12 @@ from security_common.audit.event_index.stored_texts import TASK_OF_DESCRIPTION, 
 from security_common.audit.journal_line import RecordedEvent
 from security_common.audit.reading.search import EventFilter, Page, PagingTokenInvalid
 
-__all__ = ["Condition", "IndexReader", "condition_of"]
+__all__ = ["EVENTS_AT_ONCE", "Condition", "IndexReader", "slices_of"]
 
 EVENTS_AT_ONCE = 500
+
+SORTED_EVENTS = 100_000
+"""How many events a query may sort in memory: less than 10 MB."""
 
 COMPARED_ROWS = 10_000
 """How many rows of each condition are counted to find the one that matches the fewest events."""
@@ -31,11 +34,26 @@ _ENTRY_ID = re.compile("([1-9][0-9]{0,17})-([0-9]{1,18})")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A filter as SQL: the table with the index to use, the condition after WHERE, and its parameters."""
+    """A filter as SQL. `since` and `until` are times in microseconds; `values` are the parameters of `clauses`."""
 
-    table: str
-    where: str
-    parameters: tuple[int | str, ...]
+    index: str
+    since: int
+    until: int
+    clauses: tuple[str, ...]
+    values: tuple[int | str, ...]
+
+    @property
+    def table(self) -> str:
+        """The table, with the index to use."""
+        return f"events INDEXED BY {self.index}"
+
+    @property
+    def where(self) -> str:
+        return " AND ".join(("time >= ?", "time < ?", *self.clauses))
+
+    @property
+    def parameters(self) -> tuple[int | str, ...]:
+        return (self.since, self.until, *self.values)
 
 
 class IndexReader:
@@ -69,7 +87,7 @@ class IndexReader:
         """
         position = None if after is None else _parse_entry_id(after)
         with reading(self.files) as connection:
-            condition = condition_of(connection, criteria or EventFilter())
+            condition = _condition_of(connection, criteria or EventFilter())
             if condition is None:
                 return Page((), None)
             rows = _select_lines(connection, condition, limit=limit + 1, position=position, order=order)
@@ -91,7 +109,7 @@ class IndexReader:
     def count(self, criteria: EventFilter | None = None) -> int:
         """The number of matching events."""
         with reading(self.files) as connection:
-            condition = condition_of(connection, criteria or EventFilter())
+            condition = _condition_of(connection, criteria or EventFilter())
             if condition is None:
                 return 0
             query = f"SELECT count(*) FROM {condition.table} WHERE {condition.where}"  # noqa: S608
@@ -111,7 +129,7 @@ class IndexReader:
         return None if line is None else RecordedEvent.from_line(line, entry_id=entry_id)
 
 
-def condition_of(connection: sqlite3.Connection, criteria: EventFilter) -> Condition | None:
+def _condition_of(connection: sqlite3.Connection, criteria: EventFilter) -> Condition | None:
     """The filter as SQL. None if no event can match, because a name is in no event."""
     since = to_microseconds(criteria.since) if criteria.since else 0
     until = to_microseconds(criteria.until) if criteria.until else 2**62
@@ -124,13 +142,27 @@ def condition_of(connection: sqlite3.Connection, criteria: EventFilter) -> Condi
         if found is None:
             return None
         numbers[column] = found[0]
-    index = _best_index(connection, numbers, since, until)
-    clauses = ["time >= ?", "time < ?", *(f"{column} = ?" for column in numbers)]
-    parameters: list[int | str] = [since, until, *numbers.values()]
+    clauses = [f"{column} = ?" for column in numbers]
+    values: list[int | str] = list(numbers.values())
     if criteria.task is not None:
         clauses.append(f"description IN (SELECT id FROM descriptions WHERE {TASK_OF_DESCRIPTION} = ?)")  # noqa: S608
-        parameters.append(criteria.task)
-    return Condition(f"events INDEXED BY {index}", " AND ".join(clauses), tuple(parameters))
+        values.append(criteria.task)
+    index = _best_index(connection, numbers, since, until)
+    return Condition(index, since, until, tuple(clauses), tuple(values))
+
+
+def slices_of(connection: sqlite3.Connection, criteria: EventFilter) -> Iterator[Condition]:
+    """The filter in consecutive parts of its period, each with so few events that they can be sorted in memory."""
+    rest = _condition_of(connection, criteria)
+    while rest is not None:
+        query = f"SELECT time FROM {rest.table} WHERE {rest.where} ORDER BY time LIMIT 1 OFFSET {SORTED_EVENTS}"  # noqa: S608
+        found: tuple[int] | None = connection.execute(query, rest.parameters).fetchone()
+        if found is None:
+            yield rest
+            return
+        end = max(found[0], rest.since + 1)  # events of one microsecond stay together
+        yield replace(rest, until=end)
+        rest = replace(rest, since=end)
 
 
 def _best_index(connection: sqlite3.Connection, numbers: dict[str, int], since: int, until: int) -> str:

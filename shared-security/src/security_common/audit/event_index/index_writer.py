@@ -30,8 +30,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _HOLES = """
-SELECT seq + 1, next - 1 FROM (SELECT seq, lead(seq) OVER (ORDER BY seq) AS next FROM events WHERE journal = ?)
-WHERE next > seq + 1
+SELECT seq + 1, (SELECT min(seq) FROM events AS later WHERE journal = each.journal AND seq > each.seq) - 1
+FROM events AS each WHERE journal = ?
+AND NOT EXISTS (SELECT 1 FROM events AS next WHERE next.journal = each.journal AND next.seq = each.seq + 1)
+AND seq < (SELECT max(seq) FROM events WHERE journal = each.journal)
 """
 
 _NAMED = (

@@ -15,7 +15,7 @@ from security_common.audit import AuditEvent, EventType, Outcome, RecordedEvent
 from security_common.audit.reading.alerts import Language, is_alert, is_new_alert, rule_title
 from security_common.audit.reading.report import rows
 
-__all__ = ["DOWNLOAD", "Access", "AccessReview", "Month", "review_access"]
+__all__ = ["DOWNLOAD", "Access", "AccessReview", "Month", "identifier_of", "review_access"]
 
 WORK_BEGINS, WORK_ENDS = time(7), time(21)
 """Accesses outside these hours and on weekends are counted as unusual."""
@@ -69,7 +69,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An event that may be an access to personal data: by whom, from where, to whose data.
+    """An event that may be an access to personal data: by whom, from where, and whether it names a data subject.
 
     `event` has the other members. `is_unusual` is true outside of the usual hours.
     """
@@ -77,12 +77,12 @@ class Access:
     event: AuditEvent
     user_id: str | None
     source_address: str | None
-    subject_reference: str | None
+    has_subject: bool
     is_unusual: bool
 
     @property
-    def identifier(self) -> str:
-        return self.user_id or self.event.client_id or UNKNOWN_USER
+    def is_access(self) -> bool:
+        return self.event.contains_pii or self.has_subject or bool(self.event.task)
 
     @property
     def is_incomplete(self) -> bool:
@@ -90,19 +90,24 @@ class Access:
         has_identifier = self.user_id is not None or self.event.client_id is not None
         # Lists and downloads are about many data subjects.
         needs_subject = self.event.task != DOWNLOAD and self.event.event_type != EventType.AUDIT_PAGE
-        has_subject = self.subject_reference is not None or not needs_subject
+        has_subject = self.has_subject or not needs_subject
         return not (has_identifier and self.source_address is not None and has_subject)
+
+
+def identifier_of(user_id: str | None, client_id: str | None) -> str:
+    """Who an access is counted for: the user, or the client that acts on its own behalf."""
+    return user_id or client_id or UNKNOWN_USER
 
 
 @dataclass(slots=True)
 class _User:
-    """The accesses of one identifier in the month."""
+    """The accesses of one identifier in the month. `subjects` has references, or their numbers in the index."""
 
     accesses: int = 0
     refused: int = 0
     unusual_hours: int = 0
     tasks: Counter[str] = field(default_factory=Counter[str])
-    subjects: set[str] = field(default_factory=set[str])
+    subjects: set[str | int] = field(default_factory=set[str | int])
     addresses: set[str] = field(default_factory=set[str])
 
 
@@ -125,38 +130,49 @@ class AccessReview:
 
     def add(self, event: RecordedEvent) -> None:
         """Counts one event of the month."""
-        access = Access(
-            event, event.user_id, event.source_address, event.subject_reference, self.is_unusual(event.timestamp)
-        )
-        if self.count(access) and event.task == DOWNLOAD:
+        subject = event.subject_reference
+        access = Access(event, event.user_id, event.source_address, bool(subject), self.is_unusual(event.timestamp))
+        if not self.count(access):
+            return
+        if subject:
+            self.add_subject(identifier_of(event.user_id, event.client_id), subject)
+        if event.task == DOWNLOAD:
             self.downloads.append(event)
 
     def count(self, access: Access, times: int = 1) -> bool:
-        """Counts equal events of the month, without the list of downloads. Whether they are accesses."""
+        """Counts equal events of the month, without downloads and data subjects. Whether they are accesses."""
         event = access.event
         if is_alert(event):
             if is_new_alert(event):
                 self.alerts[event.reason or ""] += times
             return False
-        if not (event.contains_pii or access.subject_reference or event.task):
+        if not access.is_access:
             return False
         task = event.task or event.tool_name or event.event_type
         self.accesses += times
         if access.is_incomplete:
             self.incomplete += times
         self.tasks[task] += times
-        user = self.users.setdefault(access.identifier, _User())
+        user = self._user(identifier_of(access.user_id, event.client_id))
         user.accesses += times
         if event.outcome is Outcome.REFUSED:
             user.refused += times
         if access.is_unusual:
             user.unusual_hours += times
         user.tasks[task] += times
-        if access.subject_reference:
-            user.subjects.add(access.subject_reference)
         if access.source_address:
             user.addresses.add(access.source_address)
         return True
+
+    def add_subject(self, identifier: str, subject: str | int) -> None:
+        """Adds a person whose data the identifier accessed."""
+        self._user(identifier).subjects.add(subject)
+
+    def _user(self, identifier: str) -> _User:
+        user = self.users.get(identifier)
+        if user is None:
+            user = self.users[identifier] = _User()
+        return user
 
     def as_data(self) -> dict[str, object]:
         """JSON-ready figures."""
