@@ -8,7 +8,7 @@ import pytest
 from exchanging_tokens import change_account, claims_of, exchange, refusal
 from identity_assertions import FIRST, SECOND, id_jag, redeem, start_enterprise_managed
 from openid_provider import OpenIdProvider
-from provider_users import CompanyUser, identity_of, in_redis, let_time_pass
+from provider_users import CompanyUser, add_linked_account, identity_of, in_redis, let_time_pass
 from reading_status_lists import is_revoked
 from running_auth import Service, StartService
 from signing_in import Request
@@ -69,6 +69,20 @@ def test_item_e177_a_user_who_has_to_sign_in_again_is_refused(service: Service, 
     waiting = replace(identity_of(service, provider), must_sign_in=True)
     assert in_redis(service, lambda connection: Identities(connection).save(waiting))
     assert refusal(redeem(service, id_jag(provider, service, sub="waiting"))) == (400, "invalid_grant")
+
+
+def test_a_user_who_was_added_before_the_first_sign_in_can_begin_with_an_assertion(
+    service: Service, provider: OpenIdProvider
+) -> None:
+    """As SCIM and `user import` add users."""
+    name = "added before"
+    subject = add_linked_account(service, provider, name)
+    provider.claims |= {"sub": name}
+    added = replace(identity_of(service, provider), must_sign_in=True)
+    assert in_redis(service, lambda connection: Identities(connection).save(added))
+    token = redeem(service, id_jag(provider, service, sub=name)).json()["access_token"]
+    assert claims_of(token)["sub"] == subject
+    assert exchange(service, token, resource=SECOND).status_code == 200
 
 
 def test_item_e177_people_who_are_not_linked_are_refused_where_that_is_required(

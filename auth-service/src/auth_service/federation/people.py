@@ -44,7 +44,8 @@ __all__ = [
     "read_allowed_claims",
 ]
 
-_LABEL_CLAIMS = ("preferred_username", "upn", "email", "name")
+# Assertions often have no name: then operators recognize the account by the subject.
+_LABEL_CLAIMS = ("preferred_username", "upn", "email", "name", "sub")
 _MAX_EMAIL_CHARACTERS = 254
 _MAX_METHODS = 10
 _MAX_METHOD_LENGTH = 32
@@ -133,8 +134,9 @@ class People:
     async def admit_asserted(self, provider: IdentityProvider, claims: Mapping[str, Any]) -> Person:
         """The account of a person for whom the provider issued an assertion to a client (ID-JAG), made if it is new.
 
-        The person did not sign in here, so a stored identity is not changed. Claims that the assertion lacks are those
-        of the last check, while it is valid.
+        The person did not sign in here, so a stored identity is not changed, unless it was stored before any sign-in
+        (SCIM, `user import`): then the assertion takes the place of the first one. Claims that the assertion lacks are
+        those of the last check, while it is valid.
         """
         subject = subject_of(claims, provider)
         identity = await self.identities.find_at(provider.declared, subject)
@@ -143,10 +145,21 @@ class People:
             person = await self._add(sign_in, subject, check_person(provider, claims))
             return person if person is not None else await self.admit_asserted(provider, claims)
         _check_not_ended(identity, claims)
-        if identity.must_sign_in:
+        is_first = identity.must_sign_in and not identity.signed_in_at_seconds
+        if identity.must_sign_in and not is_first:
             raise _refused(Reason.LOGIN_REQUIRED, claims, "the user has to sign in at the identity provider again")
         known = {**self._stored_claims(identity, provider, claims), **claims}
         identity = replace(identity, claims=check_person(provider, known))
+        if is_first:
+            identity = replace(
+                identity,
+                requirements=provider.declared.requirements,
+                checked_at_seconds=self.clock(),
+                signed_in_at_seconds=self.clock(),
+                must_sign_in=False,
+            )
+            if not await self.identities.save(identity):  # it was changed at this moment
+                return await self.admit_asserted(provider, claims)
         account = await self.store.find(identity.account)
         if account is None:  # the process ended between the two steps of `_add`
             account, looks_alike = await self._add_account(identity, claims)
