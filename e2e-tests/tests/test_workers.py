@@ -59,7 +59,9 @@ class Service:
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Service]]:
     ports = dict(zip(PREFIXES, free_ports(2), strict=True))
-    settings = {"AUTH_DRAIN_SECONDS": "1", "MCP_REQUESTS_PER_MINUTE": "1000000"}
+    declaration = tmp_path_factory.mktemp("declaration") / "auth.yaml"
+    declaration.write_text("clients: []")
+    settings = {"AUTH_CONFIG": str(declaration), "AUTH_DRAIN_SECONDS": "1", "MCP_REQUESTS_PER_MINUTE": "1000000"}
     for name, port in ports.items():
         prefix = PREFIXES[name].upper()
         settings |= {f"{prefix}_WORKERS": "2", f"{prefix}_METRICS_PORT": str(port)}
@@ -204,6 +206,26 @@ def replace_workers(service: Service) -> None:
         service.await_workers(lambda processes: len(processes) == 2 and not before & set(processes))
         requests.await_answers(20)
     assert (requests.failures, requests.refused) == ([], 0)
+
+
+def test_replaced_workers_read_files_again_and_a_wrong_file_replaces_none(auth: Service) -> None:
+    declaration = Path(auth.stack.overrides["AUTH_CONFIG"])
+    supervisor, before = auth.stack.children[AUTH], set(auth.workers())
+    declaration.write_text("clients: nothing")
+    os.kill(supervisor.pid, signal.SIGHUP)
+    deadline = time.monotonic() + 60
+    while "workers_not_replaced" not in supervisor.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    auth.await_workers(lambda processes: set(processes) == before)
+
+    (declaration.parent / "secret").write_text("a secret of 32 characters or more")
+    declaration.write_text("clients: [{client_id: new, secret_file: secret, scopes: [mcp.access]}]")
+    os.kill(supervisor.pid, signal.SIGHUP)
+    auth.await_workers(lambda processes: len(processes) == 2 and not before & set(processes))
+    with httpx2.Client(timeout=20) as http:
+        new = ServicesApi(auth.stack.auth_url, auth.stack.mcp_url, http, ("new", "a secret of 32 characters or more"))
+        assert new.client.token("mcp.access")
 
 
 @pytest.mark.ops

@@ -31,18 +31,23 @@ class StartedWorker:
     async def start(
         cls, number: int, listener: socket.socket, answer: Callable[["StartedWorker", str], Awaitable[Any]]
     ) -> Self:
-        """Starts this program once more, with the listening socket and one end of a channel."""
+        """Starts this program once more, with the listening socket and one end of a channel. Raises OSError."""
         own_end, channel_end = socket.socketpair()
         inherited = InheritedSockets(number, listener, channel_end)
-        # In a process group of its own, so that Ctrl-C reaches the supervisor only, which stops the workers in order.
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *sys.orig_argv[1:],
-            env={**os.environ, **inherited.variables()},
-            pass_fds=(listener.fileno(), channel_end.fileno()),
-            process_group=0,
-        )
-        channel_end.close()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *sys.orig_argv[1:],
+                env={**os.environ, **inherited.variables()},
+                pass_fds=(listener.fileno(), channel_end.fileno()),
+                # So that Ctrl-C reaches the supervisor only, which then stops the workers.
+                process_group=0,
+            )
+        except OSError:
+            own_end.close()
+            raise
+        finally:
+            channel_end.close()
         worker = cls(number, process)
         worker._channel = await Channel.open(own_end, lambda question: answer(worker, question))
         worker._running = asyncio.create_task(worker._channel.run(), name="worker-channel")
