@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 import redis
+from reading_status_lists import is_revoked
 from running_auth import Service
 from signing_in import Page, Person, Request, redeem, refresh, sent_to_client
 
@@ -79,6 +80,21 @@ def test_a_new_password_or_disabling_ends_existing_sessions(
     code = sent_to_client(again)["code"]
     assert refresh(people.http, "app", redeem(people.http, request, code).json()["refresh_token"]).status_code == 200
     command("user", "delete", "park")
+
+
+def test_taking_the_role_of_an_auditor_away_ends_what_reads_the_audit_trail(
+    people: Service, person: Person, command
+) -> None:
+    command("user", "add", "baek", "--password-stdin", typed=PASSWORD)
+    command("user", "role", "baek", "auditor")
+    reading, other = Request("app", {"scope": "mcp.access mcp.audit"}), Request("app", {"scope": "mcp.access"})
+    page = person.allow(person.sign_in(person.open(reading.path), "baek", PASSWORD))
+    tokens = [redeem(people.http, reading, sent_to_client(page)["code"]).json()]
+    tokens.append(redeem(people.http, other, sent_to_client(person.open(other.path))["code"]).json())
+    command("user", "role", "baek")
+    assert [is_revoked(people, each["access_token"]) for each in tokens] == [True, False]
+    assert [refresh(people.http, "app", each["refresh_token"]).status_code for each in tokens] == [400, 200]
+    command("user", "delete", "baek")
 
 
 def test_introspection_follows_the_account_and_the_consent(people: Service, person: Person, command) -> None:

@@ -22,6 +22,7 @@ from auth_service.cli.operator_session import Operator, run_audited_change, run_
 from auth_service.cli.output import Json, print_rows
 from auth_service.cli.user_lookup import UserRefused, change_account, grant_revocation
 from auth_service.protocol import new_user_id
+from auth_service.scopes import Scope
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
 
@@ -121,12 +122,18 @@ def role(
 ) -> None:
     """Set the roles of a user: an `auditor` may allow clients to read the audit trail of all users.
 
+    When the role is taken away, everything that the user has allowed with mcp.audit ends.
+
     For example: auth-service user role hong auditor
     """
     new_roles = frozenset(roles or ())
 
     async def set_roles(operator: Operator, account: Account) -> None:
         await AccountStore(operator.redis).change(account.subject, lambda stored: replace(stored, roles=new_roles))
+        if Role.AUDITOR in account.roles - new_roles:
+            await grant_revocation(operator).revoke_all(
+                account.subject, concerns=lambda grant: Scope.MCP_AUDIT in grant.scopes
+            )
 
     change_account(username, Action.USER_ROLES_SET, set_roles)
 
