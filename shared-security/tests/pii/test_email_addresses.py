@@ -28,6 +28,8 @@ def _emails(text: str) -> list[str]:
         ("hong (at) example (dot) com", "hong (at) example (dot) com"),
         ("VALUES (N'hong@example.com', N'x')", "hong@example.com"),
         ("mail o'brien@example.com", "o'brien@example.com"),
+        ("crm://hong@example.com/orders", "hong@example.com"),
+        ("contacts://hong@example.com", "hong@example.com"),
     ],
 )
 def test_an_address_is_found(text: str, address: str) -> None:
@@ -57,6 +59,9 @@ def test_an_address_is_found(text: str, address: str) -> None:
         "rsync -avz ./dist/ deploy@web1.example.com:releases/42/",
         "ssh-copy-id admin@db.example.com",
         "postgres://app@db.example.com/app",
+        "postgresql+psycopg2://app@db.example.com/app",
+        "git+ssh://deploy@git.example.com/repo",
+        "HTTPS://deploy@www.example.com/",
         # packages and images
         "npm install lodash@4.17.21 react@next",
         "import x from '@scope/pkg'",

@@ -49,7 +49,16 @@ _FILE_OR_UNIT = frozenset(f"{_FILE_EXTENSIONS} {_UNIT_SUFFIXES}".split())
 # File extensions that are also country codes: a file, unless the domain is like those that people register there.
 _EXTENSIONS_AND_COUNTRIES = frozenset({"py", "sh", "md", "rs", "so", "zip"})
 _SECOND_LEVEL_DOMAIN = re.compile(r"\.(?:com|co|org|net|edu|gov)\.[a-z]+$", re.IGNORECASE)
-_URL_USER_INFO = re.compile(r"[a-z][a-z0-9+.\-]{1,15}://[^\s/@]{0,64}$", re.IGNORECASE)
+# Schemes whose URLs have a login in front of the host (https://user@host), perhaps with a driver (postgresql+psycopg).
+# In others, such as crm://hong@example.com, it is the address of a person.
+_LOGIN_SCHEMES = """
+http https ws wss ftp ftps sftp ssh git svn hg rsync telnet vnc rdp smb nfs socks4 socks5 tcp tls udp quic docker
+redis rediss valkey postgres postgresql mysql mariadb mssql oracle mongodb cassandra clickhouse snowflake neo4j bolt
+amqp amqps mqtt mqtts nats kafka stomp ldap ldaps smtp smtps imap imaps pop3 influxdb elasticsearch jdbc odbc
+"""
+_URL_USER_INFO = re.compile(
+    rf"(?<![a-z0-9])(?:{'|'.join(_LOGIN_SCHEMES.split())})(?:\+[a-z0-9]{{1,15}})?://[^\s/@]{{0,64}}$", re.IGNORECASE
+)
 _MAX_URL_USER_INFO_LENGTH = 80
 # A login on a machine: ssh -p 22 deploy@web1.example.com, scp a.txt deploy@web1.example.com:/srv
 _REMOTE_COMMAND = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|ssh-copy-id)(?:\s+[^\s@]{1,40}){0,6}\s+$")
