@@ -55,6 +55,8 @@ NOT_THE_PROTOCOL: dict[str, Callable[[Request], bytes]] = {
     "isError is a text": document(result={"content": [], "isError": MARK}),
     "input request without content": document(result={"resultType": "input_required", "note": MARK}),
     "malformed error": document(result=None, error={"code": "x", "message": MARK}),
+    "error code that is true": document(result=None, error={"code": True, "message": MARK}),
+    "error code of 400 digits": document(result=None, error={"code": 10**399, "message": MARK}),
     "error is a text": document(result=None, error=MARK),
     "not JSON": body(f"<html>{MARK}</html>".encode()),
     "not UTF-8": body(b'{"jsonrpc":"2.0","id":1,"result":{"content":[{"text":"\xff"}]}}'),

@@ -49,6 +49,8 @@ __all__ = ["Upstream", "UpstreamCall"]
 MAX_PAGES = 64
 MAX_PAGES_BYTES = 16 * 1024 * 1024
 MAX_ITEMS = 2000
+MAX_ERROR_CODE = 2**53 - 1
+"""Clients in JavaScript read a larger number as another one, or as infinity."""
 
 _CODES_OF_ANOTHER_ERA = frozenset({INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION})
 """Errors with which a server of another era refuses the handshake."""
@@ -351,7 +353,9 @@ class Upstream:
     def _error(self, error: Any) -> UpstreamError | UpstreamProtocolViolation:
         members = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
         code, message = members.get("code"), members.get("message")
-        if not isinstance(code, int) or not isinstance(message, str):
+        if not isinstance(code, int) or isinstance(code, bool) or abs(code) > MAX_ERROR_CODE:
+            return self._violation("sent a malformed error")
+        if not isinstance(message, str):
             return self._violation("sent a malformed error")
         return UpstreamError(self.name, code, message, members.get("data"))
 
