@@ -271,6 +271,8 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: FastAPI) -> AsyncGenerat
         stack.push_async_callback(core.redis.aclose)
         stack.push_async_callback(core.trail_redis.aclose)
         await stack.enter_async_context(core.http)
+        # Before the journal: when that stops it ships its last events, which the index then has as well.
+        await stack.enter_async_context(core.trail.running())
         await core.journal.start()
         stack.push_async_callback(core.journal.stop)
         _link_audit_log(core.settings)
@@ -278,7 +280,6 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: FastAPI) -> AsyncGenerat
         await stack.enter_async_context(
             live_detection(core.redis, core.journal, core.settings.security, on_alert=core.metrics.count_alert)
         )
-        await stack.enter_async_context(core.trail.running())
         await stack.enter_async_context(endpoint.lifespan())
         stack.enter_context(serving_metrics(core.settings, core.metrics.registry))
         if core.settings.demo:

@@ -10,7 +10,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -22,6 +21,7 @@ from security_common.audit import RecordedEvent
 from security_common.audit.event_index import IndexFiles, IndexReader
 from security_common.audit.event_index.index_feed import is_at_or_after, newest_entry_id
 from security_common.audit.event_index.index_reports import report_access, report_security
+from security_common.audit.event_index.searchable_trail import with_coverage
 from security_common.audit.reading.access_review import AccessReview, Month, review_access
 from security_common.audit.reading.report import SecurityReport, security_report
 from security_common.audit.reading.search import EventFilter, each_event, each_journal_event, find_newest_events
@@ -92,8 +92,7 @@ class IndexSource:
         self._reader = reader
         self._is_behind = is_behind
         self._coverage = reader.coverage()
-        since = self._coverage.complete_since
-        self._state = state and replace(state, begins=since or state.begins, trimmed=since is not None)
+        self._state = with_coverage(state, self._coverage) if state else None
 
     async def events(self, criteria: EventFilter) -> AsyncGenerator[RecordedEvent]:
         for event in self._reader.each(criteria):

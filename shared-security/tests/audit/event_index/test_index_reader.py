@@ -177,6 +177,14 @@ async def test_a_search_finds_what_is_in_the_stream(searchable, open_one, tool_c
     assert (await searchable.security_report()).events == 4
 
 
+async def test_at_its_end_it_has_the_last_events_of_the_stream(redis, settings, files, reader, open_one, tool_call):
+    async with SearchableTrail(redis, settings, service=files.directory.parent.name).running():
+        journal = await open_one(ships=True)
+        await journal.record(tool_call())
+        await journal.stop()
+    assert reader.count() == 2
+
+
 async def test_a_process_that_does_not_feed_the_index_reads_it(searchable, redis, settings, files, open_one, tool_call):
     await searchable.count()
     other = SearchableTrail(redis, settings, service=files.directory.parent.name)

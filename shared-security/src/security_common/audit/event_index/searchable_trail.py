@@ -27,7 +27,7 @@ from security_common.audit.reading.search import EventFilter, Page
 from security_common.audit.reading.trail_state import TrailState, read_trail_state
 from security_common.settings import SecuritySettings
 
-__all__ = ["SearchableTrail"]
+__all__ = ["SearchableTrail", "with_coverage"]
 
 CATCH_UP_SECONDS = 1.0
 POLL_SECONDS = 0.05
@@ -35,6 +35,12 @@ READING_THREADS = 2
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def with_coverage(state: TrailState, coverage: Coverage) -> TrailState:
+    """The state of the stream, with the time since which the index is complete as its beginning."""
+    since = coverage.complete_since
+    return replace(state, begins=since or state.begins, trimmed=since is not None)
 
 
 class SearchableTrail:
@@ -49,10 +55,13 @@ class SearchableTrail:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Feeds the index, unless another process of the service does."""
+        """Feeds the index, unless another process of the service does. At the end it has what the stream has then."""
         try:
             async with self.feed.running():
-                yield
+                try:
+                    yield
+                finally:
+                    await self._catch_up()
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -104,9 +113,7 @@ class SearchableTrail:
 
     async def state(self) -> TrailState:
         """The state of the stream, and since when the index is complete. Raises redis.RedisError."""
-        state = await read_trail_state(self._redis)
-        since = (await self.coverage()).complete_since
-        return replace(state, begins=since or state.begins, trimmed=since is not None)
+        return with_coverage(await read_trail_state(self._redis), await self.coverage())
 
     async def _catch_up(self) -> None:
         """Without Redis, or when the index is far behind, what it has is shown."""
