@@ -24,7 +24,12 @@ def own_compose(tmp_path: Path) -> Iterator[Compose]:
         composed("up", "--build", "--wait")
         yield composed
     finally:
-        composed("down", "--volumes", "--timeout", "5")
+        delete(composed)
+
+
+def delete(composed: Compose) -> None:
+    """Deletes the containers and every volume, also those of services that only a profile starts."""
+    composed("--profile", "gateway", "--profile", "backup", "down", "--volumes", "--timeout", "5")
 
 
 def test_everything_is_back_in_new_volumes(own_compose: Compose, http: httpx2.Client) -> None:
@@ -36,7 +41,7 @@ def test_everything_is_back_in_new_volumes(own_compose: Compose, http: httpx2.Cl
     [client] = json.loads(own_compose("exec", "-T", "auth-service", *create))
     archive = own_compose.run_tool("backup", own_compose.run_tool("backup-redis"))
 
-    own_compose("down", "--volumes", "--timeout", "5")
+    delete(own_compose)
     for tool in ("restore", "restore-redis"):
         assert own_compose.run_tool(tool, archive).startswith(b"restored the backup of ")
     own_compose("up", "--wait")
