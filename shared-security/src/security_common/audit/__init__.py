@@ -20,6 +20,7 @@
 | `chain_key`, `journal_options` | key and options of a journal |
 | `refusal_limits` | how many refusals are recorded |
 | `reading` | search, verification, reports, detection, exports |
+| `event_index` | the events of the whole retention in SQLite, for search and reports of a service |
 
 docs/audit.md describes what is guaranteed and what is not.
 """
