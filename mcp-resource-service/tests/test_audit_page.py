@@ -183,7 +183,7 @@ def test_filters_select_events_and_links_keep_the_filters(page, api):
     api.call("get_server_status", {})
     first_event_link(page, "/audit?tool_name=get_server_status&period=1h")
     html = page.get("/audit?tool_name=get_user_info&period=1h&outcome=nonsense").text
-    table = html.split("<tbody>")[1].split("</tbody>")[0]
+    table = html.split('class="events"')[1].split("</tbody>")[0]
     assert "get_user_info" in table
     assert "get_server_status" not in table
     assert '<option value="tool_call">tool call</option>' in html
@@ -309,3 +309,19 @@ def test_sign_ins_of_one_address_are_limited(page_in_seoul):
     assert {response.status_code for response in responses} == {302, 429}
     assert "1분 뒤에 다시 로그인하세요." in refused[0].text
     assert begin("203.0.113.9").status_code == 302
+
+
+def test_a_bar_of_a_chart_leads_to_its_events_with_addresses_and_their_number(page_in_seoul):
+    page_in_seoul.get("/hello", headers={"Authorization": "Bearer rubbish", "X-Forwarded-For": "203.0.113.50"})
+    path = "/audit?language=en&event_type=access_refused&period=1h"
+    first_event_link(page_in_seoul, path)
+    bars = re.findall(r'<a href="([^"]+)#events" tabindex="-1">', page_in_seoul.get(path).text)
+    rows = page_in_seoul.get(f"/audit{bars[-1].replace('&amp;', '&')}").text
+    assert "203.0.113.50</td>" in rows
+    assert re.search(r"1–[0-9,]+ of [0-9,]+</span>", rows)
+
+
+def test_without_events_the_page_says_what_to_do(page):
+    shown = page.get("/audit?language=ko&tool_name=none").text
+    assert "기간을 늘리거나 조건을 지워 보세요." in shown
+    assert 'href="?language=ko&amp;period=30d&amp;tool_name=none"' in shown

@@ -11,14 +11,15 @@ from security_common.audit import Outcome
 from security_common.audit.event_index.index_reports import EventCount
 from security_common.audit.reading.alerts import is_alert
 
-__all__ = ["BUCKETS", "Bar", "Chart", "Mark", "Series", "count_events", "draw_chart"]
+__all__ = ["BUCKETS", "Bar", "Chart", "Mark", "Row", "Series", "count_events", "draw_chart"]
 
 BUCKETS = 48
 NAMED_SERIES = 6
-WIDTH, HEIGHT = 720, 200
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 24
-GAP = 2
-TIME_MARKS = 6
+# In view box units. A chart is about 540 pixels wide on a screen and 320 on a phone, where its texts must be readable.
+WIDTH, HEIGHT = 440, 190
+LEFT, RIGHT, TOP, BOTTOM = 48, 8, 10, 26
+GAP = 1.5
+TIME_MARKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One rectangle in view box units: `count` events of `name` in the bucket that starts at `at`.
+    """One rectangle in view box units: `count` events of `name` in the bucket from `at` to `until`.
 
     `tone` selects its colour.
     """
@@ -44,6 +45,16 @@ class Bar:
     name: str
     count: int
     at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What happened in one bucket that has events, as text: the counts of the series, in the order of the legend."""
+
+    at: datetime
+    until: datetime
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,7 @@ class Chart:
     levels: tuple[Mark, ...]
     times: tuple[Mark, ...]
     legend: tuple[tuple[str, int, int], ...]
+    rows: tuple[Row, ...]
     total: int
 
 
@@ -124,19 +136,25 @@ def draw_chart(key: str, series: Sequence[Series], *, since: datetime, until: da
         for level in range(0, top + 1, top // 4)
     )
     bars: list[Bar] = []
+    rows: list[Row] = []
     for bucket in range(BUCKETS):
-        bars += _stack(series, bucket, top, at=since + (until - since) * bucket / BUCKETS)
+        begins, ends = (since + (until - since) * edge / BUCKETS for edge in (bucket, bucket + 1))
+        bars += _stack(series, bucket, top, at=begins, until=ends)
+        counts = tuple(each.counts[bucket] for each in series)
+        if any(counts):
+            rows.append(Row(begins, ends, counts))
     return Chart(
         key=key,
         bars=tuple(bars),
         levels=tuple(levels),
         times=_time_marks(since, until, plot_width, zone),
         legend=tuple((each.name, tone, sum(each.counts)) for tone, each in enumerate(series)),
+        rows=tuple(rows),
         total=sum(sum(each.counts) for each in series),
     )
 
 
-def _stack(series: Sequence[Series], bucket: int, top: int, *, at: datetime) -> list[Bar]:
+def _stack(series: Sequence[Series], bucket: int, top: int, *, at: datetime, until: datetime) -> list[Bar]:
     """Returns the bars of one bucket."""
     step = (WIDTH - LEFT - RIGHT) / BUCKETS
     y = float(HEIGHT - BOTTOM)
@@ -157,6 +175,7 @@ def _stack(series: Sequence[Series], bucket: int, top: int, *, at: datetime) -> 
                 name=each.name,
                 count=count,
                 at=at,
+                until=until,
             )
         )
     return bars

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from mcp_resource_service.audit_page.alert_incidents import AlertIncident
 from mcp_resource_service.audit_page.charts import Chart
-from mcp_resource_service.audit_page.trail_query import PERIODS, Language, TrailQuery
+from mcp_resource_service.audit_page.trail_query import PERIODS, Language, TrailQuery, recent_months, whole_seconds
 from security_common.audit import EventType, Outcome, RecordedEvent
 from security_common.audit.reading import Page, TrailState
 from security_common.audit.reading.alerts import RULE_TITLES, describe_alert, is_alert
@@ -55,17 +56,29 @@ class Rendering:
         )
 
     def overview(
-        self, query: TrailQuery, *, charts: Sequence[Chart], page: Page, state: TrailState, writable: bool
+        self,
+        query: TrailQuery,
+        *,
+        charts: Sequence[Chart],
+        incidents: Sequence[AlertIncident],
+        page: Page,
+        total: int,
+        state: TrailState,
+        writable: bool,
+        now: datetime,
     ) -> HTMLResponse:
-        """Renders charts, filters, the table of events, and the state of the audit trail."""
+        """Renders alerts, filters, charts, the table of events (`total` match), and the state of the trail."""
         return self._render(
             "overview.html",
             query,
             charts=charts,
+            incidents=incidents,
             page=page,
+            total=total,
             state=state,
             sound=writable and state.intact,
             periods=tuple(PERIODS),
+            months=recent_months(now, self._zone),
             outcomes=tuple(map(str, Outcome)),
             event_types=tuple(map(str, EventType)),
         )
@@ -100,6 +113,7 @@ class Rendering:
             zone=self._zone,
             outcome_of=_outcome_of,
             alert_text=self._alert_text,
+            whole_seconds=whole_seconds,
             **values,
         )
         return HTMLResponse(html, status_code=status, headers=self.headers | {"Content-Language": query.language})

@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from mcp_resource_service.audit_page.alert_incidents import group_alerts
 from mcp_resource_service.audit_page.auditors import AuditorAccess
 from mcp_resource_service.audit_page.charts import BUCKETS, count_events, draw_chart
 from mcp_resource_service.audit_page.rendering import Rendering
-from mcp_resource_service.audit_page.trail_query import PERIODS, TrailQuery, parse_query
+from mcp_resource_service.audit_page.trail_query import TrailQuery, parse_query
 from mcp_resource_service.store_errors import NotFound
-from security_common.audit import Action, Journal, RecordedEvent
+from security_common.audit import Action, EventType, Journal, RecordedEvent
 from security_common.audit.event_index.searchable_trail import SearchableTrail
+from security_common.audit.reading import EventFilter
 from security_common.audit.reading.export import COLUMNS, FORMATS
 from security_common.errors import SecurityError
 from security_common.pii import PIIDetector
@@ -22,6 +24,7 @@ from security_common.pii import PIIDetector
 __all__ = ["MEDIA_TYPES", "TrailPages"]
 
 LISTED_EVENTS = 50
+READ_ALERTS = 500
 MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 EXPORT_ACTIONS = {"csv": Action.EXPORTED_CSV, "jsonl": Action.EXPORTED_JSONL}
 # Excel recognizes UTF-8 in a CSV file only by the byte order mark.
@@ -63,19 +66,24 @@ class TrailPages:
         if auditor is None:
             return _redirect_to_sign_in(query)
         now = self._now()
-        criteria = query.criteria(now)
+        since, until = query.span(now, self._time_zone)
+        criteria = query.criteria(now, self._time_zone)
+        alerts = EventFilter(event_type=EventType.SECURITY_ALERT, since=since, until=until)
+        raised = await self._trail.page(alerts, limit=READ_ALERTS)
         counts = await self._trail.count_by_time(criteria, parts=BUCKETS)
         listed = await self._trail.page(criteria, limit=LISTED_EVENTS, after=query.after or None)
         await self._auditors.record(request, auditor, Action.LISTED, task="view")
-        since = now - PERIODS[query.period]
         series_by_chart = count_events(counts)
         return self._rendering.overview(
             query,
             charts=[
-                draw_chart(key, series, since=since, until=now, zone=self._time_zone)
+                draw_chart(key, series, since=since, until=until, zone=self._time_zone)
                 for key, series in series_by_chart.items()
             ],
+            incidents=group_alerts(raised.events),
             page=listed,
+            total=await self._trail.count(criteria),
+            now=now,
             state=await self._trail.state(),
             writable=self._journal.writable,
         )
@@ -109,7 +117,7 @@ class TrailPages:
             request, auditor, EXPORT_ACTIONS[file_format], task="download", reason=self._detector.mask_text(reason)
         )
         return StreamingResponse(
-            _export(file_format, self._trail.each(query.criteria(now))),
+            _export(file_format, self._trail.each(query.criteria(now, self._time_zone))),
             media_type=MEDIA_TYPES[file_format],
             headers={"Content-Disposition": f'attachment; filename="audit-{now:%Y%m%dT%H%M%SZ}.{file_format}"'},
         )
