@@ -5,11 +5,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
+import auth_service.cli.commands
+import gateway_service.cli.commands
+import local_stack.cli
+import mcp_resource_service.cli.commands
+import security_common.cli
 from local_stack.demo_scenario import STEPS
 from local_stack.messages import CATALOGUES
 from local_stack.notices import start_notices
@@ -31,6 +38,7 @@ SOURCES = (
 ALL_CATALOGUES = (*CATALOGUES, "auth_service.cli", "mcp_resource_service.cli", "gateway_service.cli")
 KOREAN = {"LANG": "ko_KR.UTF-8"}
 HANGUL = re.compile("[가-힣]")
+PARAMETER_DESCRIPTION = re.compile(r"(?:^ {8}\S.*\n)+", re.MULTILINE)
 PART = re.compile(r"(\{\w*\})+")
 
 
@@ -49,10 +57,24 @@ def texts_in_source() -> Iterator[str]:
                     yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
 
 
+def lines_and_paragraphs(text: str) -> list[str]:
+    """Messages are translated line by line, and help by paragraphs and descriptions of parameters."""
+    blocks = [*text.split("\n\n"), *PARAMETER_DESCRIPTION.findall(text)]
+    return [*text.splitlines(), *(" ".join(block.split()) for block in blocks)]
+
+
+def without_names(message: str) -> str:
+    return PART.sub("{}", message).strip()
+
+
+@cache
+def messages_in_source() -> frozenset[str]:
+    return frozenset(without_names(line) for text in texts_in_source() for line in lines_and_paragraphs(text))
+
+
 @pytest.mark.parametrize("package", ALL_CATALOGUES)
 def test_every_message_of_the_catalogue_is_in_the_code(package: str) -> None:
-    lines = {PART.sub("{}", line).strip() for text in texts_in_source() for line in text.splitlines()}
-    missing = [english for english in read_catalogue(package) if PART.sub("{}", english).strip() not in lines]
+    missing = [english for english in read_catalogue(package) if without_names(english) not in messages_in_source()]
     assert missing == []
 
 
@@ -148,3 +170,45 @@ def test_check_results_are_in_the_language_of_the_locale(
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     print_check_results(results[:1], as_json=False, catalogues=["auth_service.cli"])
     assert capsys.readouterr().out == "ok   clock: 7 s ahead of http://localhost:8081\n"
+
+
+def untranslated_help(app: App, packages: Sequence[str]) -> Iterator[str]:
+    """The short descriptions of an application and of its commands that have no Korean text."""
+    short = " ".join(app.help.split("\n\n")[0].split())
+    if not HANGUL.search(translate_message(short, packages, KOREAN)):
+        yield short
+    for name in app:
+        if not name.startswith("-"):
+            yield from untranslated_help(app[name], packages)
+
+
+@pytest.mark.parametrize(
+    ("app", "packages"),
+    [
+        (security_common.cli.app, ["security_common"]),
+        (local_stack.cli.app, CATALOGUES),
+        (auth_service.cli.commands.app, ["auth_service.cli", "security_common"]),
+        (mcp_resource_service.cli.commands.app, ["mcp_resource_service.cli", "security_common"]),
+        (gateway_service.cli.commands.app, ["gateway_service.cli", "security_common"]),
+    ],
+    ids=lambda value: value.name[0] if isinstance(value, App) else "",
+)
+def test_every_command_is_described_in_korean(app: App, packages: Sequence[str]) -> None:
+    assert list(untranslated_help(app, packages)) == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "expected"),
+    [
+        (
+            "ko_KR.UTF-8",
+            ["사용자를 추가합니다. 비밀번호는 명령이 물어봅니다.", "예: auth-service user add", "매개변수"],
+        ),
+        ("C.UTF-8", ["Add a user. The command asks for the password.", "For example: auth-service user", "Parameters"]),
+    ],
+)
+def test_help_is_in_the_language_of_the_locale(locale: str, expected: list[str]) -> None:
+    command = [str(Path(sys.executable).with_name("auth-service")), "user", "add", "--help"]
+    done = subprocess.run(command, env={**os.environ, "LC_ALL": locale}, capture_output=True, check=True)
+    printed = done.stdout.decode("utf-8")
+    assert [text for text in expected if text not in printed] == []

@@ -13,10 +13,11 @@ from cyclopts import App, Parameter
 from local_stack.administration import export_lines, run_command
 from local_stack.errors import StackError
 from local_stack.last_run import find_problem, find_running_stack, last_stack
-from local_stack.messages import localize
+from local_stack.messages import CATALOGUES, localize
 from local_stack.stack import AUTH, GATEWAY, MCP
 from local_stack.start_message import DEMONSTRATION_ONLY, container_message, start_message
 from local_stack.supervisor import exclusive, supervise
+from security_common.cli.command_line import use_language_of_locale
 from security_common.errors import SecurityError
 
 __all__ = ["app", "main"]
@@ -190,6 +191,7 @@ def _confirm(yes: bool) -> None:
 
 def main() -> None:
     """Run a command. A known error is printed as an `error:` line and a `hint:` line; the exit status is 1."""
+    use_language_of_locale(app, CATALOGUES)
     try:
         app()
     except SecurityError as error:

@@ -17,10 +17,10 @@ from cyclopts import App, CycloptsError
 from redis.exceptions import RedisError
 
 from security_common.errors import SecurityError
-from security_common.messages import translate_message
+from security_common.messages import is_korean, translate_message
 from security_common.redis_errors import explain_redis_failure
 
-__all__ = ["run_command_line"]
+__all__ = ["run_command_line", "use_language_of_locale"]
 
 FAILED, WRONG_USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 
@@ -54,9 +54,11 @@ def run_command_line(
     `catalogues` are packages with translations of their messages, see `security_common.messages`.
     """
     program = ""
+    packages = (*catalogues, "security_common")
     try:
         app = load()
         program = app.name[0]
+        use_language_of_locale(app, packages)
         status = _run(app, sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -69,11 +71,18 @@ def run_command_line(
             raise
         status = WRONG_USAGE if isinstance(failure, CycloptsError) else failure_status
         _discard_unwritable_output()
-        packages = (*catalogues, "security_common")
         problem, hint = (translate_message(text, packages, os.environ) for text in _describe(failure, program))
         print(f"error: {problem}\nhint: {hint}", file=sys.stderr)
     if status:
         sys.exit(status)
+
+
+def use_language_of_locale(app: App, packages: Sequence[str]) -> None:
+    """Makes `--help` Korean under a Korean locale, with the translations of these packages."""
+    if is_korean(os.environ):
+        from security_common.cli.translated_help import TranslatedHelp  # noqa: PLC0415 - imports rich, which is slow
+
+        app.help_formatter = TranslatedHelp(packages)
 
 
 def _run(app: App, arguments: Sequence[str]) -> int:
