@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,19 @@ def test_removing_a_way_to_sign_in_ends_all_sessions(
     provider: OpenIdProvider, two_providers: CompanyUser, removed: str
 ) -> None:
     service, name = two_providers.service, "linked twice"
+    subject = add_account_with_two_links(service, provider, name)
+    page = account_page(two_providers, name, LINKED_PASSWORD)
+    page = press(two_providers, entry(page, "at the provider" if removed else f"<span>{name}</span>"))
+    assert Page(page.text).action == "/oauth2/sign-in"
+    remaining = in_redis(service, lambda connection: Identities(connection).of_account(subject))
+    assert [identity.provider for identity in remaining] == (["partner"] if removed else ["company", "partner"])
+    has_password = in_redis(service, lambda connection: AccountStore(connection).password_hash(subject)) is not None
+    assert has_password == bool(removed)
+    assert events(service, "account_change")[-1]["reason"] == (removed or "password")
+
+
+def add_account_with_two_links(service: Service, provider: OpenIdProvider, name: str) -> str:
+    """A local account with a password that is linked to `name` at both providers; returns its `sub`."""
     subject = add_linked_account(service, provider, name)
     partner = Identity(
         provider="partner",
@@ -202,14 +216,26 @@ def test_removing_a_way_to_sign_in_ends_all_sessions(
         checked_at_seconds=2.0,
     )
     in_redis(service, lambda connection: Identities(connection).link(partner))
-    page = account_page(two_providers, name, LINKED_PASSWORD)
-    page = press(two_providers, entry(page, "at the provider" if removed else f"<span>{name}</span>"))
-    assert Page(page.text).action == "/oauth2/sign-in"
-    remaining = in_redis(service, lambda connection: Identities(connection).of_account(subject))
-    assert [identity.provider for identity in remaining] == (["partner"] if removed else ["company", "partner"])
-    has_password = in_redis(service, lambda connection: AccountStore(connection).password_hash(subject)) is not None
-    assert has_password == bool(removed)
-    assert events(service, "account_change")[-1]["reason"] == (removed or "password")
+    return subject
+
+
+def test_of_two_providers_that_are_removed_at_once_one_stays(
+    provider: OpenIdProvider, two_providers: CompanyUser
+) -> None:
+    for attempt in range(4):
+        name = f"removes both, {attempt}"
+        subject = add_account_with_two_links(two_providers.service, provider, name)
+        fields = entry(account_page(two_providers, name, LINKED_PASSWORD), "at the partner")
+
+        def remove(target: str, fields: dict[str, str] = fields) -> int:
+            return two_providers.http.post("/account", data={**fields, "target": target}).status_code
+
+        with ThreadPoolExecutor(2) as both:
+            assert list(both.map(remove, ["company", "partner"])) == [303, 303]
+        remaining = in_redis(
+            two_providers.service, lambda connection, subject=subject: Identities(connection).of_account(subject)
+        )
+        assert len(remaining) == 1
 
 
 def test_the_only_provider_cannot_be_removed_although_there_is_a_password(

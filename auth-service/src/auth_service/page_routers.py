@@ -111,6 +111,7 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
             store=AccountStore(parts.redis),
             revocation=parts.grant_revocation,
             connections=parts.connections,
+            redis=parts.redis,
             clock=parts.clock,
         ),
         browser_keys=browser_keys,

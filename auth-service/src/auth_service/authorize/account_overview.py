@@ -1,7 +1,11 @@
 """What the account page shows, and what a user can end there."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from redis.asyncio import Redis
+from redis.exceptions import LockError
 
 from auth_service.accounts.account import Account, end_sign_ins
 from auth_service.accounts.consents import Consents
@@ -15,6 +19,9 @@ from auth_service.tokens.grant_revocation import GrantRevocation
 from auth_service.web.sessions import Browser, Sessions
 
 __all__ = ["AccountOverview", "ConnectedApp", "OpenSession", "SignInMethod"]
+
+_REMOVAL_LOCK = "auth:account-removal:"
+_REMOVAL_SECONDS = 60  # longer than a removal takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class AccountOverview:
     store: AccountStore
     revocation: GrantRevocation
     connections: ProviderConnections
+    redis: Redis
     clock: Clock
 
     async def open_sessions(self, account: Account, browser: Browser) -> list[OpenSession]:
@@ -124,7 +132,19 @@ class AccountOverview:
         return bool(withdrawn or revoked)
 
     async def remove_method(self, account: Account, provider: str) -> bool:
-        """Removes a way to sign in, and ends all sessions and tokens; False if it is not there, or must stay."""
+        """Removes a way to sign in, and ends all sessions and tokens; False if it is not there, or must stay.
+
+        One removal of an account at a time: of two at once, each would see the way that the other one removes.
+        """
+        lock = self.redis.lock(_REMOVAL_LOCK + account.subject, timeout=_REMOVAL_SECONDS)
+        await lock.acquire()
+        try:
+            return await self._remove_method(account, provider)
+        finally:
+            with suppress(LockError):  # it took longer than the lock is held
+                await lock.release()
+
+    async def _remove_method(self, account: Account, provider: str) -> bool:
         methods = await self.sign_in_methods(account)
         if not any(method.provider == provider and method.can_be_removed for method in methods):
             return False
