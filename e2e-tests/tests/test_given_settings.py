@@ -164,3 +164,19 @@ def test_the_start_message_mentions_the_demo_only_in_demo_mode(demo: str, named:
         *(named, named),
         not named,
     )
+
+
+@pytest.mark.parametrize(
+    ("locale", "given", "expected"),
+    [
+        ("ko_KR.UTF-8", {}, "Asia/Seoul"),
+        ("en_US.UTF-8", {}, None),
+        ("ko_KR.UTF-8", {"SECURITY_TIME_ZONE": "Asia/Tokyo"}, "Asia/Tokyo"),
+    ],
+)
+@pytest.mark.parametrize("service", [AUTH, MCP])
+def test_a_korean_locale_sets_the_time_zone_unless_one_is_given(
+    monkeypatch: pytest.MonkeyPatch, service: str, locale: str, given: dict[str, str], expected: str | None
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    assert stack(**given).environment(service).get("SECURITY_TIME_ZONE") == expected

@@ -21,6 +21,7 @@ from local_stack.processes import Child
 from local_stack.readiness import fetch_readiness
 from local_stack.redis_server import RedisServer
 from security_common.cli.setup import make_secrets
+from security_common.messages import is_korean
 from security_common.secret_files import read_secret_file
 from security_common.web_urls import is_loopback_url
 
@@ -326,7 +327,10 @@ class Stack:
         return self.overrides.get(f"{_PREFIXES[user]}_REDIS_URL", own) != own
 
     def _audit_settings(self, own: Path) -> dict[str, str]:
+        # Under a Korean locale the audit page and the monthly review have Korean times, not UTC.
+        time_zone = {"SECURITY_TIME_ZONE": "Asia/Seoul"} if is_korean(os.environ) else {}
         return {
+            **time_zone,
             "SECURITY_AUDIT_DIR": str(self.audit_dir),
             "SECURITY_AUDIT_CHAIN_KEY_FILE": str(own / "audit_chain_key"),
             "SECURITY_AUDIT_CHECKPOINT_KEY_FILE": str(own / "audit_checkpoint_key.pem"),
