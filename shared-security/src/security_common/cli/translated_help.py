@@ -1,4 +1,7 @@
-"""`--help` in Korean: the texts of the commands, paragraph by paragraph, and the words that cyclopts adds."""
+"""`--help` in Korean: the texts of the commands, paragraph by paragraph, and the words that cyclopts adds.
+
+cyclopts prints with Rich, which is one of its dependencies.
+"""
 
 import os
 import re
