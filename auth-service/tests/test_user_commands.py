@@ -97,6 +97,24 @@ def test_taking_the_role_of_an_auditor_away_ends_what_reads_the_audit_trail(
     command("user", "delete", "baek")
 
 
+@pytest.mark.parametrize("who", ["everyone", "operators"])
+def test_taking_the_role_of_an_operator_away_ends_passwords_that_only_operators_may_use(
+    people: Service, person: Person, command, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    declaration = Path(str(people.settings.config))
+    later = declaration.with_name(f"{who}.yaml")
+    later.write_text(f"{declaration.read_text()}\nsign_in: {{local: {who}}}\n")
+    command("user", "add", "ryu", "--password-stdin", typed=PASSWORD)
+    command("user", "role", "ryu", "operator")
+    request = Request("app", {"scope": "mcp.access"})
+    page = person.allow(person.sign_in(person.open(request.path), "ryu", PASSWORD))
+    token = redeem(people.http, request, sent_to_client(page)["code"]).json()["access_token"]
+    monkeypatch.setenv("AUTH_CONFIG", str(later))
+    command("user", "role", "ryu")
+    assert is_revoked(people, token) == (who == "operators")
+    command("user", "delete", "ryu")
+
+
 def test_introspection_follows_the_account_and_the_consent(people: Service, person: Person, command) -> None:
     """A refresh token that the token endpoint would refuse is not reported as active."""
     made = command("client", "create", "desk", "--redirect-uri", "http://127.0.0.1:7777/callback", "--json")

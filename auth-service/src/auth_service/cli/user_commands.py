@@ -21,9 +21,12 @@ from auth_service.cli import identity_commands
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
 from auth_service.cli.output import Json, print_rows
 from auth_service.cli.user_lookup import UserRefused, change_account, grant_revocation
+from auth_service.declaration_file import load_declaration
+from auth_service.declared_providers import LocalSignIn
 from auth_service.protocol import new_user_id
 from auth_service.scopes import Scope
 from auth_service.settings import AuthSettings
+from auth_service.tokens.live_grants import LiveGrant
 from security_common.audit import Action
 
 __all__ = ["users"]
@@ -122,7 +125,8 @@ def role(
 ) -> None:
     """Set the roles of a user: an `auditor` may allow clients to read the audit trail of all users.
 
-    When the role is taken away, everything that the user has allowed with mcp.audit ends.
+    When the role is taken away, everything that the user has allowed with mcp.audit ends. When auth.yaml permits
+    passwords only to an `operator`, everything that began with the password ends with that role.
 
     For example: auth-service user role hong auditor
     """
@@ -130,10 +134,16 @@ def role(
 
     async def set_roles(operator: Operator, account: Account) -> None:
         await AccountStore(operator.redis).change(account.subject, lambda stored: replace(stored, roles=new_roles))
-        if Role.AUDITOR in account.roles - new_roles:
-            await grant_revocation(operator).revoke_all(
-                account.subject, concerns=lambda grant: Scope.MCP_AUDIT in grant.scopes
-            )
+        removed = account.roles - new_roles
+        passwords_of_operators = load_declaration(operator.settings).sign_in.local is LocalSignIn.OPERATORS
+
+        def is_ended(grant: LiveGrant) -> bool:
+            if Role.AUDITOR in removed and Scope.MCP_AUDIT in grant.scopes:
+                return True
+            return Role.OPERATOR in removed and passwords_of_operators and grant.provider is None
+
+        if removed:
+            await grant_revocation(operator).revoke_all(account.subject, concerns=is_ended)
 
     change_account(username, Action.USER_ROLES_SET, set_roles)
 
