@@ -7,7 +7,7 @@ gateway        token, policy `mask` in both directions and an audit event on dis
 create_proxy   FastMCP's proxy in front of the same upstream, without security
 mcp-proxy      mcp-proxy in front of a program with the same answers, without security
 FastMCP        a server that executes the tool itself, with FastMCP's own JWTVerifier
-Envoy          a proxy in C++ that verifies the token and passes the request on; it knows nothing of MCP
+Envoy          a proxy in C++ that verifies the token and passes the request on; it does not parse MCP
 
 FOLDER is a virtual environment with peers that are not dependencies of this project:
 

@@ -1,8 +1,8 @@
-"""How long a user who leaves can still call, from the moment at which auth-service learns it to the first refused call.
+"""How long a user who leaves can still call, from the notification of auth-service to the first refused call.
 
     PYTHONPATH=auth-service/tests:e2e-tests/tests/clients python benchmarks/leavers_clock.py [USERS]
 
-auth-service learns it in four ways, of USERS users each: an operator's command, SCIM, back-channel logout, and the
+auth-service is notified in four ways, of USERS users each: an operator's command, SCIM, back-channel logout, and the
 page /account. Each user has tokens for the resource service and the gateway, and a verifier of `security_common` in
 this process reads the former as well. All three are in use the whole time, and users leave at random moments, so that
 the status lists have any age.

@@ -1,4 +1,4 @@
-"""The loss of the primary Redis: what was confirmed is still there, and the service recovers by itself."""
+"""The loss of the primary Redis: what was confirmed is still there, and the service recovers without a restart."""
 
 import logging
 import threading

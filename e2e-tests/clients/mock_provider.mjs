@@ -1,4 +1,4 @@
-// An OpenID provider that signs everyone in and sends what a test wants: oauth2-mock-server, with its hooks.
+// An OpenID provider that signs everyone in and sends what a test sets: oauth2-mock-server, with its hooks.
 // Usage: node mock_provider.mjs PORT. It prints a line of JSON when it listens. POST /next sets the changes of the
 // responses from then on: the members `id_token`, `header` (of the ID token), `tokens` (the token response), `userinfo`
 // and `redirect` (the parameters of the authorization response) replace those that the server would send, and null

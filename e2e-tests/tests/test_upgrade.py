@@ -1,8 +1,8 @@
 """The state of release 0.1.0 is used as it is: keys, clients, accounts, refresh tokens, records and the audit trail.
 
 state-of-0.1.0.tar.gz was written by that release (commit 7fbc4bb) with invented data, and packed with `security-common
-backup create`; state-of-0.1.0.json has what its clients and users know. Lifetimes of 20 years were set, so that nothing
-expires.
+backup create`; state-of-0.1.0.json has the credentials of its clients and users. Lifetimes of 20 years were set,
+so that nothing expires.
 """
 
 import json

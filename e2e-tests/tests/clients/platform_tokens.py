@@ -26,7 +26,7 @@ class Platform:
         path.write_text(json.dumps({"keys": [self.key.as_dict(private=False)]}))
 
     def job_token(self, **changes: Any) -> str:
-        """The token of a job of the repository 812, on its main branch unless `changes` say something else."""
+        """The token of a job of the repository 812, on its main branch unless `changes` has other claims."""
         claims = {
             "iss": GITHUB,
             "sub": "repo:octo/deploy:ref:refs/heads/main",

@@ -132,7 +132,7 @@ class Company:
             time.sleep(0.05)
 
     def let_an_hour_pass(self) -> None:
-        """The last check of everyone at their provider is an hour ago, so the next refresh asks it again."""
+        """The last check of everyone at their provider is an hour ago, so the next refresh queries it again."""
         with Redis.from_url(self.stack.redis_url("auth"), password=self.stack.redis_password("auth")) as redis:
             for key in redis.scan_iter("auth:identity:*"):
                 identity = json.loads(redis.get(key))

@@ -45,7 +45,7 @@ class ReplicatedRedis:
         return f"redis+sentinel://{hosts}/{SERVICE}/0"
 
     def start(self) -> None:
-        """Returns when the replicas have the data of the primary and every Sentinel knows them and the others."""
+        """Returns when the replicas have the data of the primary and every Sentinel lists them and the others."""
         for server in (self.primary, *self.replicas):
             server.start()
         self._wait_until(lambda: _replicas_with_a_write(self.primary.port) == len(self.replicas))
@@ -115,6 +115,6 @@ def _replicas_with_a_write(port: int) -> int:
 
 
 def _sentinel_view(port: int) -> dict[str, Any]:
-    """What a Sentinel knows of the primary."""
+    """What a Sentinel reports about the primary."""
     with Redis(port=port, decode_responses=True) as sentinel:
         return cast("dict[str, Any]", sentinel.sentinel_master(SERVICE))

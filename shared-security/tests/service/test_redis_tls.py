@@ -67,7 +67,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 async def tls_url(redis_server: RedisServer, authority: Authority) -> AsyncIterator[str]:
-    """The embedded Redis, which has no TLS, behind a proxy that asks for a certificate of the authority."""
+    """The embedded Redis, which has no TLS, behind a proxy that requires a certificate of the authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.file))
     context.load_cert_chain(*authority.issue("redis"))
     context.verify_mode = ssl.CERT_REQUIRED

@@ -134,7 +134,7 @@ class AccountOverview:
     async def remove_method(self, account: Account, provider: str) -> bool:
         """Removes a way to sign in, and ends all sessions and tokens; False if it is not there, or must stay.
 
-        One removal of an account at a time: of two at once, each would see the way that the other one removes.
+        One removal per account at a time: of two at once, each would count the way that the other one removes.
         """
         lock = self.redis.lock(_REMOVAL_LOCK + account.subject, timeout=_REMOVAL_SECONDS)
         await lock.acquire()

@@ -25,7 +25,7 @@ class WorkloadAuthenticator(Protocol):
     """Finds the clients of workloads; implemented by `workloads.workload_tokens.WorkloadTokens`."""
 
     def has_issuer_of(self, token: str) -> bool:
-        """Whether the token says that it is from a workload issuer. Nothing is verified yet."""
+        """Whether `iss` of the token is a workload issuer. Nothing is verified yet."""
         ...
 
     async def authenticate(self, token: str, source: RequestSource) -> str | None:

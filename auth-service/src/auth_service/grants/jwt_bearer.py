@@ -85,7 +85,7 @@ class JwtBearerGrantHandler:
 
 
 def _is_id_jag(assertion: str) -> bool:
-    """Whether the header says that it is an ID-JAG; nothing is verified yet."""
+    """Whether `typ` in the header is that of an ID-JAG; nothing is verified yet."""
     return is_id_jag_type(read_part(assertion, 0).get("typ"))
 
 

@@ -1,7 +1,7 @@
 """What was behind the grant of an access token: `auth:grant-provider:<family>`.
 
-The token does not name the identity provider at which its user signed in, because resource servers need not know it.
-Token exchange has to: what the user may grant follows from the rules of that provider. It also has to know whether the
+The token does not name the identity provider at which its user signed in, because resource servers do not need it.
+Token exchange needs it: what the user may grant follows from the rules of that provider, and depends on whether the
 user has consented, or the provider issued an assertion to the client (ID-JAG).
 """
 

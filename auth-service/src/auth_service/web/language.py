@@ -11,7 +11,7 @@ from security_common.edge.content_negotiation import preferred_languages
 __all__ = ["LANGUAGE_PARAMETER", "Language", "choose_language", "chosen_in_query", "with_language"]
 
 LANGUAGE_PARAMETER = "language"
-"""The query parameter of the link to the other language, and the cookie that remembers the choice."""
+"""The query parameter of the link to the other language, and the cookie that stores the choice."""
 
 
 class Language(StrEnum):

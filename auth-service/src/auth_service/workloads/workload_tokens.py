@@ -76,7 +76,7 @@ class WorkloadTokens:
     clock: Clock
 
     def has_issuer_of(self, token: str) -> bool:
-        """Whether the token says that it is from a workload issuer. Nothing is verified yet."""
+        """Whether `iss` of the token is a workload issuer. Nothing is verified yet."""
         return self._find_issuer(token) is not None
 
     async def authenticate(self, token: str, source: RequestSource) -> str | None:

@@ -133,7 +133,7 @@ class _Supervisor:
                 return "too_much_memory"
 
     def _ask_to_end(self, wake_up: int, *, is_in_sandbox: bool) -> None:
-        """Waits until the program has ended by itself, as its standard input is closed; then sends SIGTERM.
+        """Waits until the program exits, because its standard input is closed; then sends SIGTERM.
 
         In a sandbox the first two processes are bubblewrap itself, which would end at once, and kill the program.
         """

@@ -1,4 +1,4 @@
-"""Whether a service can do its work: its checks by name, run when somebody asks."""
+"""Whether a service can do its work: its checks by name, run on request."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -28,7 +28,7 @@ _DEADLINE_SECONDS = 1.2
 # them at once, so that a burst of requests from one client made the requests of all others fail.
 _CONNECTIONS = 100
 _COMMAND_LINE_ANSWER_SECONDS = 2.0
-# Sentinels are asked one after the other within the deadline of a command.
+# Sentinels are queried one after the other within the deadline of a command.
 _SENTINEL_SECONDS = 0.4
 
 

@@ -4,7 +4,7 @@
 command or pipeline that may write, and its answer is read after theirs. A write that is not confirmed in time raises an
 error; it may have happened.
 
-A replica that is asked by WAITAOF answers before it syncs the write that it received in the same packet, and the next
+A replica that receives WAITAOF replies before it syncs the write that it received in the same packet, and the next
 time after a second. Therefore WAITAOF waits for a few milliseconds and is sent again.
 """
 

@@ -22,7 +22,7 @@ _PATH = re.compile(r"/([^/]+)(?:/([0-9]{1,4}))?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentinelUrl:
-    """The Sentinels, the name under which they know the primary, and how to use it."""
+    """The Sentinels, the name that they have for the primary, and how to use it."""
 
     sentinels: tuple[tuple[str, int], ...]
     service: str
@@ -53,7 +53,7 @@ def parse_sentinel_url(url: str) -> SentinelUrl:
 
 
 class SentinelPool(CircuitBreakerPool):
-    """Connections to the present primary. Each new connection asks the Sentinels for its address.
+    """Connections to the present primary. Each new connection gets its address from the Sentinels.
 
     `sentinel_arguments` are those of the connections to the Sentinels; the others are those of `CircuitBreakerPool`.
     The attributes are what `SentinelManagedConnection` reads from its pool.

@@ -121,7 +121,7 @@ class IndexFiles:
         return lock
 
     def request_rebuild(self) -> None:
-        """Asks the process that writes the index to build it again. Raises OSError."""
+        """Requests that the process that writes the index builds it again. Raises OSError."""
         self._request.touch(mode=0o600)
 
     def take_rebuild_request(self) -> bool:

@@ -166,7 +166,7 @@ def slices_of(connection: sqlite3.Connection, criteria: EventFilter) -> Iterator
 
 
 def _best_index(connection: sqlite3.Connection, numbers: dict[str, int], since: int, until: int) -> str:
-    """The index whose condition matches the fewest events. Without statistics SQLite cannot know it."""
+    """The index whose condition matches the fewest events. Without statistics SQLite cannot choose it."""
     candidates = [column for column in numbers if column in _INDEXED]
     if not candidates:
         return "events_by_time"

@@ -10,7 +10,7 @@
     SIGTERM, SIGINT            every worker drains, then the supervisor ends
     SIGHUP                     workers are replaced one by one, so that files are read again
 
-Over a channel either side asks questions:
+Over a channel either side sends questions:
 
     worker asks       started     it accepts connections
                       readiness   the checks of all workers

@@ -26,7 +26,7 @@ class ChannelClosed(Exception):
 
 
 class Channel:
-    """One end. Both sides may ask at any time, and several questions may wait for their answers."""
+    """One end. Both sides may send questions at any time, and several questions may wait for their answers."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Callable[[str], Awaitable[Any]]

@@ -1,4 +1,4 @@
-"""A worker as its supervisor sees it: the process, the channel, and whether it accepts connections."""
+"""A worker in its supervisor: the process, the channel, and whether it accepts connections."""
 
 import asyncio
 import os
@@ -64,7 +64,7 @@ class StartedWorker:
 
     @property
     def accepts_connections(self) -> bool:
-        """Whether it has started and was not asked to stop."""
+        """Whether it has started, is not retiring, and has not ended."""
         return self._started_at is not None and not self.is_retiring and not self.has_ended
 
     @property

@@ -140,7 +140,7 @@ class _Supervisor:
         return worker
 
     async def _keep_running(self, worker: StartedWorker) -> None:
-        """Waits for the end of a worker, and starts another one until it is asked to stop."""
+        """Waits for the end of a worker, and starts another one, unless it was retired or the service stops."""
         pause_seconds: float | None = None
         while True:
             status = await self._await_end(worker)
@@ -197,7 +197,7 @@ class _Supervisor:
                 log.error("workers_not_replaced", status=status, hint="the log of the new worker has the reason")
                 return
             self._spawn(self._keep_running(replacement))
-            # If the worker has ended by itself meanwhile, another one is started in its place.
+            # If the worker has exited meanwhile, another one is started in its place.
             surplus = replacement if worker.has_ended else worker
             await surplus.retire()
             await self._await_retired(surplus)
