@@ -18,6 +18,7 @@ PATHS = {
     "/readyz": {"get"},
     "/audit": {"get"},
     "/audit/events/{cursor}": {"get"},
+    "/audit/review": {"get"},
     "/audit/sign-in": {"get"},
     "/audit/callback": {"get"},
     "/audit/signed-out": {"get"},

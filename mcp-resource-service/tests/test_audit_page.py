@@ -327,3 +327,20 @@ def test_without_events_the_page_says_what_to_do(page):
     shown = page.get("/audit?language=ko&tool_name=none").text
     assert "기간을 늘리거나 조건을 지워 보세요." in shown
     assert 'href="?language=ko&amp;period=30d&amp;tool_name=none"' in shown
+
+
+def test_the_review_of_access_records_of_a_month_is_a_page(page, api):
+    api.call("get_user_info", {"person_id": "p_hong"})
+    csv_rows(page, "/audit/export?period=1h")
+    month = page_events(page, "exported_csv")[-1]["timestamp"][:7]
+    sheet = page.get(f"/audit/review?language=ko&period={month}").text
+    assert f"개인정보 접속기록 점검표 ({month})" in sheet
+    assert f'<option value="{month}" selected>' in sheet
+    assert f'<td class="id" data-label="사용자">{AUDITOR}</td>' in sheet
+    assert ">monthly review</td>" in sheet
+    assert page_events(page, "listed")[-1]["task"] == "view"
+    assert page.get("/audit/review?period=nonsense&language=en").status_code == 200
+
+
+def test_the_review_needs_a_signed_in_auditor(unauthenticated):
+    assert unauthenticated.get("/audit/review").headers["location"].startswith("/audit/sign-in")

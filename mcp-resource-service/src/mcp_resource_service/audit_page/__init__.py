@@ -3,6 +3,7 @@
     /audit ── no session ─▶ /audit/sign-in ─▶ auth-service (code, PKCE, private_key_jwt) ─▶ /audit/callback
        ▲                                                                                          │
        └──────── session in Redis, its id in a cookie   ◀── token verified, has mcp.audit ◀───────┘
+    /audit/review    the monthly review of access records, to print and sign
     /audit/sign-out ── session ended ─▶ auth-service ends its own session (id_token_hint) ─▶ /audit/signed-out
 
     page             the router, and errors as pages      trail_query      the filters in the query string

@@ -123,6 +123,7 @@ class AuditPage:
         self._add_page(router, "", trail.overview, "Show the audit trail: charts, filters and the newest events")
         self._add_page(router, "/", trail.overview, "", in_schema=False)
         self._add_page(router, "/events/{cursor}", trail.event, "Show one event", parameters=[CURSOR])
+        self._add_page(router, "/review", trail.review, "Show the monthly review of access records (접속기록 점검)")
         self._add_page(router, "/sign-in", sign_in.sign_in, "Redirect to the authorization server")
         self._add_page(router, "/callback", sign_in.callback, "Complete the sign-in", parameters=CALLBACK_PARAMETERS)
         self._add_page(router, "/signed-out", sign_in.signed_out, "Confirm the sign-out")

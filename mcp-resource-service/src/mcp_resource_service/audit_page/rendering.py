@@ -17,6 +17,7 @@ from mcp_resource_service.audit_page.charts import Chart
 from mcp_resource_service.audit_page.trail_query import PERIODS, Language, TrailQuery, recent_months, whole_seconds
 from security_common.audit import EventType, Outcome, RecordedEvent
 from security_common.audit.reading import Page, TrailState
+from security_common.audit.reading.access_review import AccessReview
 from security_common.audit.reading.alerts import RULE_TITLES, describe_alert, is_alert
 from security_common.errors import SecurityError
 
@@ -81,6 +82,20 @@ class Rendering:
             months=recent_months(now, self._zone),
             outcomes=tuple(map(str, Outcome)),
             event_types=tuple(map(str, EventType)),
+        )
+
+    def review(self, query: TrailQuery, review: AccessReview, *, months: Sequence[str]) -> HTMLResponse:
+        """Renders the review of access records of a month, to be printed and signed."""
+        users = sorted(review.users.items(), key=lambda item: (-item[1].accesses, item[0]))
+        begins = review.begins if review.begins is not None and review.begins > review.month.since else None
+        return self._render(
+            "review.html",
+            query,
+            review=review,
+            users=users,
+            unusual=sum(user.unusual_hours for _, user in users),
+            begins=begins,
+            months=months,
         )
 
     def event(self, query: TrailQuery, event: RecordedEvent) -> HTMLResponse:

@@ -1,6 +1,7 @@
 """The pages that show the audit trail: overview, one event, and the download."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar
 from zoneinfo import ZoneInfo
@@ -12,11 +13,12 @@ from mcp_resource_service.audit_page.alert_incidents import group_alerts
 from mcp_resource_service.audit_page.auditors import AuditorAccess
 from mcp_resource_service.audit_page.charts import BUCKETS, count_events, draw_chart
 from mcp_resource_service.audit_page.rendering import Rendering
-from mcp_resource_service.audit_page.trail_query import TrailQuery, parse_query
+from mcp_resource_service.audit_page.trail_query import TrailQuery, parse_query, recent_months
 from mcp_resource_service.store_errors import NotFound
 from security_common.audit import Action, EventType, Journal, RecordedEvent
 from security_common.audit.event_index.searchable_trail import SearchableTrail
 from security_common.audit.reading import EventFilter
+from security_common.audit.reading.access_review import Month
 from security_common.audit.reading.export import COLUMNS, FORMATS
 from security_common.errors import SecurityError
 from security_common.pii import PIIDetector
@@ -87,6 +89,19 @@ class TrailPages:
             state=await self._trail.state(),
             writable=self._journal.writable,
         )
+
+    async def review(self, request: Request) -> Response:
+        """Shows the review of access records (안전성 확보조치 기준 제8조) of a month, by default of the last one."""
+        query = parse_query(request)
+        auditor = await self._auditors.of_request(request)
+        if auditor is None:
+            return _redirect_to_sign_in(query)
+        months = recent_months(self._now(), self._time_zone)
+        if query.period not in months:
+            query = replace(query, period=months[1])
+        review = await self._trail.access_review(Month.parse(query.period, self._time_zone))
+        await self._auditors.record(request, auditor, Action.LISTED, task="view")
+        return self._rendering.review(query, review, months=months)
 
     async def event(self, request: Request) -> Response:
         """Shows one event with all its members."""
