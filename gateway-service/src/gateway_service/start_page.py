@@ -1,8 +1,13 @@
-"""What `/` says to a person who opens it in a browser."""
+"""The content of the start page, which browsers get at `/`."""
 
 from security_common.guard.policy import PROTECTED_RESOURCE_METADATA_PATH
-from security_common.service.api_docs import DOCS_PATH
-from security_common.service.browser_pages import StartPage, StartPageLink
+from security_common.service.browser_pages import (
+    StartPage,
+    StartPageLink,
+    link_to_api_docs,
+    link_to_client_address,
+    link_to_sign_in,
+)
 
 __all__ = ["make_start_page"]
 
@@ -10,14 +15,14 @@ __all__ = ["make_start_page"]
 def make_start_page(*, origin: str, resource: str, issuer: str, shows_api_docs: bool) -> StartPage:
     """`resource` is the address of all upstreams together. Their names are only shown to callers with a token."""
     links = [
-        StartPageLink({"en": "For your MCP client", "ko": "MCP 클라이언트에 등록할 주소"}, resource, is_page=False),
-        StartPageLink({"en": "Sign-in", "ko": "로그인"}, f"{issuer}/"),
+        link_to_client_address(resource),
+        link_to_sign_in(issuer),
         StartPageLink(
             {"en": "Metadata of the resource", "ko": "리소스 메타데이터"}, origin + PROTECTED_RESOURCE_METADATA_PATH
         ),
     ]
     if shows_api_docs:
-        links.append(StartPageLink({"en": "HTTP API", "ko": "HTTP API 문서"}, origin + DOCS_PATH))
+        links.append(link_to_api_docs(origin))
     return StartPage(
         name="gateway-service",
         title={"en": "Gateway to MCP servers", "ko": "MCP 게이트웨이"},

@@ -1,8 +1,7 @@
-"""What `/` says to a person who opens it in a browser."""
+"""The content of the start page, which browsers get at `/`."""
 
 from auth_service.paths import METADATA_PATHS
-from security_common.service.api_docs import DOCS_PATH
-from security_common.service.browser_pages import StartPage, StartPageLink
+from security_common.service.browser_pages import StartPage, StartPageLink, link_to_api_docs, link_to_client_address
 
 __all__ = ["make_start_page"]
 
@@ -10,14 +9,14 @@ __all__ = ["make_start_page"]
 def make_start_page(*, issuer: str, resource: str, account_path: str | None, shows_api_docs: bool) -> StartPage:
     """`resource` is the address of the default resource, `account_path` that of the page of a user's own account."""
     links = [
-        StartPageLink({"en": "For your MCP client", "ko": "MCP 클라이언트에 등록할 주소"}, resource, is_page=False),
+        link_to_client_address(resource),
         StartPageLink({"en": "Issuer of the tokens", "ko": "토큰 발급자(issuer)"}, issuer, is_page=False),
         StartPageLink({"en": "Metadata for clients", "ko": "클라이언트용 메타데이터"}, issuer + METADATA_PATHS[0]),
     ]
     if account_path is not None:
         links.insert(0, StartPageLink({"en": "Your account", "ko": "내 계정"}, issuer + account_path))
     if shows_api_docs:
-        links.append(StartPageLink({"en": "HTTP API", "ko": "HTTP API 문서"}, issuer + DOCS_PATH))
+        links.append(link_to_api_docs(issuer))
     return StartPage(
         name="auth-service",
         title={"en": "Sign-in for MCP servers", "ko": "MCP 서버 로그인"},

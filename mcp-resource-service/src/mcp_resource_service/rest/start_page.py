@@ -1,8 +1,13 @@
-"""What `/` says to a person who opens it in a browser."""
+"""The content of the start page, which browsers get at `/`."""
 
 from security_common.guard.policy import PROTECTED_RESOURCE_METADATA_PATH
-from security_common.service.api_docs import DOCS_PATH
-from security_common.service.browser_pages import StartPage, StartPageLink
+from security_common.service.browser_pages import (
+    StartPage,
+    StartPageLink,
+    link_to_api_docs,
+    link_to_client_address,
+    link_to_sign_in,
+)
 
 __all__ = ["make_start_page"]
 
@@ -11,19 +16,17 @@ def make_start_page(
     *, origin: str, resource: str, issuer: str, has_audit_page: bool, shows_api_docs: bool
 ) -> StartPage:
     """`resource` is the address of the MCP endpoint, and `origin` that of the service."""
-    links = [
-        StartPageLink({"en": "For your MCP client", "ko": "MCP 클라이언트에 등록할 주소"}, resource, is_page=False)
-    ]
+    links = [link_to_client_address(resource)]
     if has_audit_page:
         links.append(StartPageLink({"en": "Audit trail", "ko": "감사 기록"}, f"{origin}/audit"))
     links += [
-        StartPageLink({"en": "Sign-in", "ko": "로그인"}, f"{issuer}/"),
+        link_to_sign_in(issuer),
         StartPageLink(
             {"en": "Metadata of the resource", "ko": "리소스 메타데이터"}, origin + PROTECTED_RESOURCE_METADATA_PATH
         ),
     ]
     if shows_api_docs:
-        links.append(StartPageLink({"en": "HTTP API", "ko": "HTTP API 문서"}, origin + DOCS_PATH))
+        links.append(link_to_api_docs(origin))
     return StartPage(
         name="mcp-resource-service",
         title={"en": "MCP server", "ko": "MCP 서버"},

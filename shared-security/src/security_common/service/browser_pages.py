@@ -19,10 +19,20 @@ from urllib.parse import parse_qs, urlsplit
 
 from security_common.edge import Application, HttpResponse, Message, Receive, Scope, Send
 from security_common.edge.content_negotiation import preferred_languages
+from security_common.service.api_docs import DOCS_PATH
 from security_common.service.readiness import Readiness
 from security_common.service.web_application import ICON_PATH
 
-__all__ = ["PAGE_STYLE", "BrowserPages", "Language", "StartPage", "StartPageLink"]
+__all__ = [
+    "PAGE_STYLE",
+    "BrowserPages",
+    "Language",
+    "StartPage",
+    "StartPageLink",
+    "link_to_api_docs",
+    "link_to_client_address",
+    "link_to_sign_in",
+]
 
 Language = Literal["en", "ko"]
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "ko")
@@ -67,12 +77,27 @@ class StartPageLink:
 
 @dataclass(frozen=True, slots=True)
 class StartPage:
-    """What the page at `/` says: the name of the service, what it does, and where to go next."""
+    """The content of the page at `/`: the name of the service, its purpose, and links."""
 
     name: str
     title: Mapping[Language, str]
     purpose: Mapping[Language, str]
     links: Sequence[StartPageLink]
+
+
+def link_to_client_address(resource: str) -> StartPageLink:
+    """The address that people add to their MCP client."""
+    return StartPageLink({"en": "For your MCP client", "ko": "MCP 클라이언트에 등록할 주소"}, resource, is_page=False)
+
+
+def link_to_sign_in(issuer: str) -> StartPageLink:
+    """The start page of the authorization server."""
+    return StartPageLink({"en": "Sign-in", "ko": "로그인"}, f"{issuer}/")
+
+
+def link_to_api_docs(origin: str) -> StartPageLink:
+    """The documentation of the HTTP API of the service at `origin`."""
+    return StartPageLink({"en": "HTTP API", "ko": "HTTP API 문서"}, origin + DOCS_PATH)
 
 
 class BrowserPages:
