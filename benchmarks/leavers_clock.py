@@ -97,7 +97,7 @@ class Company:
         return User(name, browser, first["access_token"], second["access_token"])
 
     def disable(self, user: User) -> float:
-        """Runs the operator's command. Each way of leaving returns when auth-service learned it."""
+        """Runs the operator's command. Each way of leaving returns when auth-service was notified."""
         command = [str(Path(sys.executable).with_name(AUTH)), "user", "disable", user.name]
         subprocess.run(command, env=self.stack.environment(AUTH), check=True, capture_output=True)
         return time.monotonic()  # a command starts for half a second before it changes anything

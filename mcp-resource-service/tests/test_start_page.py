@@ -1,4 +1,4 @@
-"""What a browser gets from the resource service, and that programs get what they got before."""
+"""Pages for browsers at the resource service and the authorization server; programs get JSON."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_the_start_page_of_the_authorization_server(api):
 
 
 @pytest.mark.parametrize("path", ["/", "/hello", "/mcp"])
-def test_programs_are_asked_for_a_token(api, path):
+def test_a_program_without_a_token_gets_a_challenge(api, path):
     response = api.http.get(f"{api.mcp_url}{path}")
     assert response.status_code == 401
     assert response.json()["error"] == "missing_token"

@@ -173,7 +173,7 @@ def _can_both_match(one: DeclaredWorkload, other: DeclaredWorkload) -> bool:
 
 
 def describe_weaknesses(issuer: DeclaredWorkloadIssuer, workload: DeclaredWorkload) -> Iterator[tuple[str, str]]:
-    """What makes the conditions of a workload weaker than they look: each with the way to correct it."""
+    """What makes the conditions of a workload weaker than they look, each with a correction."""
     if issuer.kind is not WorkloadIssuerKind.GITHUB:
         return
     claims = workload.when.keys()

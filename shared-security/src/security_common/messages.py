@@ -37,7 +37,7 @@ def read_catalogue(package: str) -> Mapping[str, str]:
 
 @cache
 def _patterns(package: str) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The lines of a package. Those with more text come first, as they say more precisely which message it is."""
+    """The lines of a package. Those with more text come first, as they match fewer messages."""
     catalogue = read_catalogue(package)
     longest_first = sorted(catalogue, key=lambda english: len(_PART.sub("", english)), reverse=True)
     return tuple((_pattern(english), catalogue[english]) for english in longest_first)

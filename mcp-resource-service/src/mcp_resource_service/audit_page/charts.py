@@ -50,7 +50,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What happened in one bucket that has events, as text: the counts of the series, in the order of the legend."""
+    """One bucket that has events, as text: the counts of the series, in the order of the legend."""
 
     at: datetime
     until: datetime

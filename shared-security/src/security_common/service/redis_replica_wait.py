@@ -61,7 +61,7 @@ class ReplicaWaitingConnection(AbstractConnection):
             await super().send_packed_command(command, check_health=check_health)
             return
         packed = [command] if isinstance(command, bytes) else cast("Iterable[bytes]", command)
-        # Connecting, which may be a part of this, sends and reads commands of its own: the count is set after it.
+        # Connecting, which may be a part of this, sends and reads other commands: the count is set after it.
         await super().send_packed_command([*packed, *self._wait_command(_FIRST_WAIT_MS)], check_health=check_health)
         self._responses_before_answer = responses
 

@@ -1,7 +1,7 @@
 """Keeps one document of an issuer current: its fetches run one at a time, in the background, on a schedule.
 
 After a success, the next fetch is due after 80 % of the time that the document is fresh. After a failure, it is due
-after a delay that doubles with every failure, and the entity tag is forgotten.
+after a delay that doubles with every failure, and the entity tag is discarded.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ class DocumentRefresh:
 
     @property
     def is_running(self) -> bool:
-        """Whether a fetch is on its way."""
+        """Whether a fetch is in progress."""
         return self._running is not None and not self._running.done()
 
     def begin(self) -> asyncio.Task[None]:

@@ -12,11 +12,11 @@
 
 Over a channel either side sends questions:
 
-    worker asks       started     it accepts connections
-                      readiness   the checks of all workers
-    supervisor asks   readiness   the checks of this worker
-                      metrics     the metrics of this worker
-                      retire      stop without a failed request: the other workers accept the connections
+    from a worker         started     it accepts connections
+                          readiness   the checks of all workers
+    from the supervisor   readiness   the checks of this worker
+                          metrics     the metrics of this worker
+                          retire      stop without a failed request: the other workers accept the connections
 
 A worker whose supervisor has ended drains and stops: its channel is closed then.
 """
