@@ -56,7 +56,7 @@ class Identity:
 
     @property
     def was_ended_by_provider(self) -> bool:
-        """Whether the provider has ended the user's access, in whatever way it said so."""
+        """Whether the provider has ended the user's access, at a check or over SCIM."""
         return self.is_gone or self.is_inactive or self.is_deleted_by_provider
 
     @property
