@@ -180,10 +180,12 @@ def _write_file(path: Path, content: IO[bytes], mode: int) -> str:
 def _copy(content: IO[bytes], target: IO[bytes] | None) -> str:
     """Reads everything, writes it to the target if there is one, and returns its digest."""
     digest = hashlib.sha256()
-    while part := content.read(_READ_BYTES):
+    part = content.read(_READ_BYTES)
+    while part:
         digest.update(part)
         if target is not None:
             target.write(part)
+        part = content.read(_READ_BYTES)
     return digest.hexdigest()
 
 

@@ -137,8 +137,10 @@ class BrowserPages:
     def render_error(self, status: int, members: Mapping[str, Any], language: Language) -> bytes:
         """The page for an error; `members` are those of its JSON body."""
         texts = _TEXTS[language]
-        kind = status if f"error_{status}_title" in texts else 500 if status >= 500 else 400
-        title, text = texts[f"error_{kind}_title"], texts[f"error_{kind}_text"]
+        described_status = status
+        if f"error_{status}_title" not in texts:
+            described_status = 500 if status >= 500 else 400
+        title, text = texts[f"error_{described_status}_title"], texts[f"error_{described_status}_text"]
         described = [str(members[name]) for name in ("error", "error_description", "hint") if members.get(name)]
         detail = f"{status} {': '.join(described)}".strip()
         content = (

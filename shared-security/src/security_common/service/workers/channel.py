@@ -61,7 +61,7 @@ class Channel:
     async def run(self) -> None:
         """Answers questions until the other side closes the channel. Then what waits for an answer fails."""
         try:
-            while line := await self._reader.readline():
+            async for line in self._reader:
                 self._receive(json.loads(line))
         except OSError:
             log.debug("worker_channel_closed")
