@@ -1,6 +1,7 @@
 """What the gateway answers to requests that are malformed, ambiguous, or for what it does not offer."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -200,7 +201,7 @@ async def test_there_are_neither_sessions_nor_streams_of_their_own(gateway: Any,
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-async def test_a_request_without_a_token_learns_where_to_get_one(gateway: Any) -> None:
+async def test_the_challenge_names_the_metadata_of_the_resource(gateway: Any) -> None:
     for path in ("/mcp", "/mcp/crm"):
         response = await gateway.http.post(f"{gateway.url}{path}", content=b"{}")
         assert response.status_code == 401
@@ -218,3 +219,14 @@ async def test_the_document_of_the_api_has_every_address(
     document = (await gateway.http.get(f"{gateway.url}/openapi.json")).json()
     assert {path for path in document["paths"] if path.startswith("/mcp")} == {"/mcp", "/mcp/crm"}
     assert (await gateway.http.get(f"{gateway.url}/docs")).status_code == (200 if shows_docs else 401)
+
+
+async def test_the_links_of_the_start_page_open_without_a_token(gateway: Any) -> None:
+    page = await gateway.http.get(f"{gateway.url}/", headers={"accept": "text/html"})
+    assert page.status_code == 200
+    assert "<code>http://localhost:8083/mcp</code>" in page.text
+    assert f'href="{gateway.issuer.url}/"' in page.text
+    paths = re.findall(r'href="http://localhost:8083(/[^"]+)"', page.text)
+    assert "/.well-known/oauth-protected-resource" in paths
+    for path in paths:
+        assert (await gateway.http.get(f"{gateway.url}{path}")).status_code == 200, path
