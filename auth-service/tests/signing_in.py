@@ -34,7 +34,10 @@ clients:
 
 
 class Page(HTMLParser):
-    """The parts of a page that tests use: the fields of its form, its links by their text, and its text."""
+    """The parts of a page that tests use: the fields of its form, its text, and its links by their text.
+
+    `links` are those of the page's content, `footer_links` those that every page has below it.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -42,6 +45,8 @@ class Page(HTMLParser):
         self.action = ""
         self.words: list[str] = []
         self.links: dict[str, str] = {}
+        self.footer_links: dict[str, str] = {}
+        self._is_in_footer = False
         self._link: str | None = None
         self.feed(text)
 
@@ -52,13 +57,16 @@ class Page(HTMLParser):
         if tag == "input":
             self.fields[given["name"]] = given.get("value", "")
 
+        if tag == "footer":
+            self._is_in_footer = True
         if tag == "a":
             self._link = given["href"]
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
         if self._link is not None:
-            self.links[data], self._link = self._link, None
+            (self.footer_links if self._is_in_footer else self.links)[data] = self._link
+            self._link = None
 
     @property
     def text(self) -> str:

@@ -79,11 +79,11 @@ def test_the_response_to_a_form_has_a_link_only_if_the_page_has_an_address() -> 
 
 def test_the_language_switches_on_the_sign_in_page_and_stays(person: Person) -> None:
     page = person.open(Request("app", {"prompt": "consent"}).path)
-    korean = person.open(Page(page.text).links["한국어"])
+    korean = person.open(Page(page.text).footer_links["한국어"])
     assert '<html lang="ko">' in korean.text
     wrong = person.sign_in(korean, password="not the password")
     assert (wrong.status_code, '<html lang="ko">' in wrong.text) == (400, True)
-    english = person.open(Page(wrong.text).links["English"])
+    english = person.open(Page(wrong.text).footer_links["English"])
     assert "Allow Example application to connect?" in Page(person.sign_in(english).text).text
 
 
