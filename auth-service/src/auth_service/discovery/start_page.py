@@ -21,7 +21,7 @@ def make_start_page(*, issuer: str, resource: str, account_path: str | None, sho
         name="auth-service",
         title={"en": "Sign-in for MCP servers", "ko": "MCP 서버 로그인"},
         purpose={
-            "en": "People sign in here, and programs get the access tokens that MCP servers ask for.",
+            "en": "People sign in here, and programs get the access tokens that MCP servers require.",
             "ko": "사용자가 로그인하고, 프로그램이 MCP 서버에 쓸 액세스 토큰을 받는 곳입니다.",
         },
         links=links,

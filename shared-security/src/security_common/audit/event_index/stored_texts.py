@@ -62,6 +62,7 @@ class StoredTexts:
         self._descriptions: dict[tuple[object, ...], int] = {}
 
     def name(self, name: str) -> int:
+        """The number of a name, which is added if it is new."""
         number = self._names.get(name)
         if number is None:
             number = self._number(encode_name(name), "names")
@@ -71,9 +72,11 @@ class StoredTexts:
         return number
 
     def optional_name(self, name: str | None) -> int | None:
+        """The number of a name; None without one."""
         return None if name is None else self.name(name)
 
     def description(self, event: AuditEvent) -> int:
+        """The number of the description of an event, which is added if it is new."""
         # The members themselves are the key, because writing them as JSON takes longer than everything else here.
         key = (*_described_members(event), *sorted(event.pii_kinds.items()))
         number = self._descriptions.get(key)
