@@ -51,7 +51,7 @@ class Shell:
         done = await asyncio.to_thread(
             run_command, COMMAND.name, *arguments, environment=self.environment(), given=given
         )
-        assert "Traceback" not in done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
         return Output(done.returncode, done.stdout, done.stderr)
 
     def environment(self) -> dict[str, str]:

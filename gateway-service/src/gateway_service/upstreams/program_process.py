@@ -114,6 +114,9 @@ class ProgramProcess:
         self._control.close()
         # Closes the pipes. Otherwise they are closed when their last data was read, perhaps after the loop has ended.
         cast("Any", self._guardian)._transport.close()  # noqa: SLF001 - asyncio has no public method for it
+        # Before Python 3.11.4, asyncio logs the error of a program that did not read its input unless it is awaited.
+        with contextlib.suppress(OSError):
+            await self.stdin.wait_closed()
         await cancel_tasks(self._logging)
         if not self._was_started:
             return  # which is logged already
