@@ -40,10 +40,7 @@ _AFTER_RELATION = re.compile(
     rf"(?<![A-Za-z\-])(?P<role>{_RELATION_OR_ROLE}):?,?[ ]{_NAME}"
 )
 _RELATIONS = frozenset(_LISTS["relations"])
-# Verbs in English texts whose subject is often a person: "my landlord Otis said".
-_VERB_AFTER = re.compile(
-    r" (?:is|was|has|had|says|said|asks|asked|wants|wanted|called|will|needs|ok|told|reported|and)(?![A-Za-z])"
-)
+_VERB_AFTER = re.compile(rf" (?:{'|'.join(_LISTS['words_after_names'])})(?![A-Za-z])")
 # PARK/MINSEO MS, as airlines write it
 _AIRLINE_NAME = re.compile(
     r"(?<![A-Z0-9/])[A-Z]{2,20}/[A-Z]{2,20}(?:[ ][A-Z]{2,20})?[ ]?(?:MRS?|MS|MISS|MSTR|DR)(?![A-Z0-9])"
