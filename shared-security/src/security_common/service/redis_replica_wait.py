@@ -44,8 +44,10 @@ class ReplicaWaitingConnection(AbstractConnection):
     _responses_before_answer = 0
 
     def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
+        if not self.waits_for_replica:
+            return super().pack_commands(commands)
         listed = [tuple(command) for command in commands]
-        if self.waits_for_replica and any(_may_write(command) for command in listed):
+        if any(_may_write(command) for command in listed):
             self._responses_of_batch = len(listed)
         return super().pack_commands(listed)
 
