@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from security_common.secret_files import SecretFile, SecretKeyFile
 from security_common.service import ServiceSettings, TextList, check_public_url
+from security_common.service.operator_contact import parse_contact
 from security_common.web_urls import is_loopback_url
 
 __all__ = ["SERVICE", "AuthSettings"]
@@ -31,6 +32,10 @@ class AuthSettings(ServiceSettings):
         description="The protected resource that tokens are for, if AUTH_CONFIG declares none.",
     )
     port: int = Field(default=8081, ge=0, le=65535, description="Port to listen on.")
+    operator_contact: str = Field(
+        default="",
+        description="Email address or https URL at which users reach the operator. The pages for users link to it.",
+    )
     demo: bool = Field(
         default=False,
         description="Adds the client mcp-client/secret and the user demo/demo. Refused unless issuer and resource are"
@@ -125,6 +130,11 @@ class AuthSettings(ServiceSettings):
         description="The shortest time that a signing key is published before it replaces the active one, in seconds."
         " Azure API Management caches keys for an hour. At the first start and after a revocation a key signs at once.",
     )
+
+    @field_validator("operator_contact")
+    @classmethod
+    def _check_operator_contact(cls, contact: str) -> str:
+        return parse_contact(contact)
 
     @field_validator("issuer")
     @classmethod

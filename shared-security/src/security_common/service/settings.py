@@ -9,7 +9,6 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from security_common.secret_files import SecretFile
 from security_common.service.available_cores import available_cores
-from security_common.service.operator_contact import parse_contact
 from security_common.settings import SecuritySettings, Settings
 from security_common.web_urls import is_loopback_url, parse_web_url
 
@@ -105,10 +104,6 @@ class ServiceSettings(Settings):
         default="https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization",
         description="The documentation that `/` and the metadata link to.",
     )
-    operator_contact: str = Field(
-        default="",
-        description="Email address or https URL at which users reach the operator. The pages for users link to it.",
-    )
     api_docs: bool | None = Field(
         default=None, description="Whether /docs shows the documentation of the HTTP API. If unset: in demo mode only."
     )
@@ -142,11 +137,6 @@ class ServiceSettings(Settings):
     def shows_api_docs(self, *, demo: bool) -> bool:
         """Whether `/docs` is served; `demo` is whether the service runs in demo mode."""
         return demo if self.api_docs is None else self.api_docs
-
-    @field_validator("operator_contact")
-    @classmethod
-    def _check_operator_contact(cls, contact: str) -> str:
-        return parse_contact(contact)
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
