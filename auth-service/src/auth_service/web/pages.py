@@ -20,7 +20,7 @@ from auth_service.web.language import LANGUAGE_PARAMETER, Language, chosen_in_qu
 from auth_service.web.password_script import PASSWORD_SCRIPT
 from security_common.cookies import ServiceCookies
 from security_common.service import parse_yaml
-from security_common.service.browser_pages import PAGE_STYLE
+from security_common.service.browser_pages import CARD_STYLE
 from security_common.service.operator_contact import contact_address
 from security_common.service.web_application import ICON, ICON_MEDIA_TYPE, ICON_PATH
 
@@ -29,7 +29,7 @@ __all__ = ["STYLE_PATH", "Pages", "make_asset_router"]
 STYLE_PATH = "/oauth2/pages.css"
 
 _PACKAGE = files("auth_service.web")
-_STYLE = PAGE_STYLE.encode() + _PACKAGE.joinpath("pages.css").read_bytes()
+_STYLE = CARD_STYLE.encode() + _PACKAGE.joinpath("pages.css").read_bytes()
 _STYLE_TAG = hashlib.sha256(_STYLE).hexdigest()[:16]
 
 _PASSWORD_SCRIPT = Markup(PASSWORD_SCRIPT)  # noqa: S704 - the script is ours

@@ -24,6 +24,7 @@ from security_common.service.readiness import Readiness
 from security_common.service.web_application import ICON_PATH
 
 __all__ = [
+    "CARD_STYLE",
     "PAGE_STYLE",
     "BrowserPages",
     "Language",
@@ -45,7 +46,10 @@ _TEXTS: Mapping[str, Mapping[str, str]] = tomllib.loads(
 PAGE_STYLE: Final = _PACKAGE.joinpath("pages.css").read_text(encoding="utf-8")
 """The style that the pages of all services begin with: colours, text and links."""
 
-_STYLE = PAGE_STYLE + _PACKAGE.joinpath("browser_page.css").read_text(encoding="utf-8")
+CARD_STYLE: Final = PAGE_STYLE + _PACKAGE.joinpath("card_page.css").read_text(encoding="utf-8")
+"""The style of pages with one card in the middle."""
+
+_STYLE = CARD_STYLE + _PACKAGE.joinpath("browser_page.css").read_text(encoding="utf-8")
 _TEMPLATE = Template(_PACKAGE.joinpath("browser_page.html").read_text(encoding="utf-8"))
 _STYLE_HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = (
