@@ -74,8 +74,15 @@ class StackPorts:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports that nothing listens on, outside the range that outgoing connections use."""
-    candidates = iter(random.SystemRandom().sample(LISTENING, len(LISTENING)))
+    """Different ports that nothing listens on, outside the range that outgoing connections use.
+
+    Each test process of pytest-xdist has ports of its own. Otherwise another one could choose the same port before the
+    server for which it was chosen listens on it.
+    """
+    process_number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    process_count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = LISTENING[process_number::process_count]
+    candidates = iter(random.SystemRandom().sample(ports, len(ports)))
     return list(islice((port for port in candidates if _refusal(LOOPBACK, port) is None), count))
 
 
